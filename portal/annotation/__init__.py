@@ -1,0 +1,1 @@
+"""Labelling campaigns, tasks, quality, pay. Built with issue 7."""

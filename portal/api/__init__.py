@@ -1,0 +1,1 @@
+"""The public JSON API. Built with issue 8."""

@@ -1,0 +1,1 @@
+"""GPU pool, profiles, compute sessions, metering, energy, engines."""

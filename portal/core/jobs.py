@@ -1,0 +1,123 @@
+"""Queued and periodic work: Procrastinate, with its queue in our PostgreSQL.
+
+A job is enqueued by name, in the transaction of the change that needs it. A domain's `jobs.py` registers its
+functions with `@job` or `@periodic`; they receive a `JobContext` and open their own transactions.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import procrastinate
+from procrastinate.exceptions import AlreadyEnqueued
+from sqlalchemy.orm import Session, sessionmaker
+
+from portal.core import database
+from portal.settings import Settings
+
+
+class Queue(StrEnum):
+    """Queues have processes of their own: 300 gradings never delay a minute's metering or a start."""
+
+    METER = "meter"
+    START = "start"
+    BULK = "bulk"
+
+
+@dataclass(frozen=True)
+class JobContext:
+    """What a job may use: transactions, settings, and what the composition root hands in by name."""
+
+    sessions: sessionmaker[Session]
+    settings: Settings
+    resources: Mapping[str, Any] = field(default_factory=dict)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """Give a session committed at the end. Never call the network inside: record, commit, call, record."""
+        with database.transaction(self.sessions) as db:
+            yield db
+
+
+JobFunction = Callable[..., None]
+
+
+@dataclass(frozen=True)
+class JobSpec:
+    """One registered job: retried `attempts` times with exponential waits; `cron` for periodic ones."""
+
+    name: str
+    function: JobFunction
+    queue: Queue
+    attempts: int
+    cron: str | None = None
+
+
+REGISTRY: dict[str, JobSpec] = {}
+
+
+class UnknownJob(LookupError):
+    """No `jobs.py` registers this name."""
+
+
+def job(name: str, *, queue: Queue = Queue.BULK, attempts: int = 8) -> Callable[[JobFunction], JobFunction]:
+    """Register `function(ctx, **arguments)` as the job "domain.verb_noun"; arguments are JSON values."""
+    return lambda function: _register(JobSpec(name, function, queue, attempts))
+
+
+def periodic(name: str, *, cron: str, queue: Queue = Queue.METER) -> Callable[[JobFunction], JobFunction]:
+    """Register `function(ctx)` to run on a crontab schedule in UTC, once for all workers together."""
+    return lambda function: _register(JobSpec(name, function, queue, attempts=1, cron=cron))
+
+
+def _register(spec: JobSpec) -> JobFunction:
+    REGISTRY[spec.name] = spec
+    return spec.function
+
+
+_deferrer = procrastinate.App(connector=procrastinate.SyncPsycopgConnector())
+
+
+def enqueue(db: Session, name: str, *, once_as: str | None = None, lock: str | None = None, due_at: datetime | None = None, **arguments: Any) -> None:
+    """Enqueue a registered job in the session's transaction.
+
+    once_as: while a job with this key waits, another is not added. lock: jobs of one lock run one after another.
+    Raises UnknownJob.
+    """
+    if name not in REGISTRY:
+        raise UnknownJob(name)
+    connection = db.connection().connection.driver_connection
+    deferrer = _deferrer.configure_task(
+        name, allow_unknown=True, queue=REGISTRY[name].queue, connection=connection, queueing_lock=once_as, lock=lock, schedule_at=due_at
+    )
+    if once_as is None:
+        deferrer.defer(**arguments)
+        return
+    try:
+        with db.begin_nested():
+            deferrer.defer(**arguments)
+    except AlreadyEnqueued:
+        return
+
+
+def make_worker(context: JobContext, url: str) -> procrastinate.App:
+    """Return the Procrastinate app that runs every registered job with this context."""
+    conninfo = url.replace("postgresql+psycopg://", "postgresql://")
+    app = procrastinate.App(connector=procrastinate.PsycopgConnector(conninfo=conninfo, max_size=4))
+    for spec in REGISTRY.values():
+        _add_task(app, spec, context)
+    return app
+
+
+def _add_task(app: procrastinate.App, spec: JobSpec, context: JobContext) -> None:
+    def run(**arguments: Any) -> None:
+        arguments.pop("timestamp", None)
+        spec.function(context, **arguments)
+
+    retry = procrastinate.RetryStrategy(max_attempts=spec.attempts, exponential_wait=3) if spec.attempts > 1 else False
+    task = app.task(name=spec.name, queue=spec.queue, retry=retry)(run)
+    if spec.cron:
+        app.periodic(cron=spec.cron)(task)

@@ -1,0 +1,1 @@
+"""The GPU credit ledger: wallets, lots, holds, captures, expiry, statements."""

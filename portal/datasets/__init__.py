@@ -1,0 +1,1 @@
+"""Data sets: versions, licences, access, mounts. Built with issue 7."""

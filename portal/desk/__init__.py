@@ -1,0 +1,1 @@
+"""What spans domains: home pages, search, reactions, the permission page."""

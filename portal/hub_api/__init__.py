@@ -1,0 +1,1 @@
+"""What the hub and the agents call; served by a worker of its own (docs/hub-protocol.md)."""

@@ -1,0 +1,1 @@
+"""Catalogue, course runs, enrolment, lessons, labs."""

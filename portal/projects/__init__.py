@@ -1,0 +1,1 @@
+"""What owns a wallet, a quota, volumes, secrets and members."""

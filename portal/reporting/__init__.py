@@ -1,0 +1,1 @@
+"""Read-only views over the other domains. Built with issue 8."""

@@ -1,0 +1,1 @@
+"""Runs inside the single-user server. Imports nothing of the portal. Built with issue 4."""

@@ -1,0 +1,1 @@
+"""Attestations: who proved what, where, when. Built with issue 7."""

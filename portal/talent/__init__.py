@@ -1,0 +1,1 @@
+"""Passport, openings, placements. Built with issue 7."""
