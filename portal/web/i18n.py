@@ -1,0 +1,93 @@
+"""Language, direction, zone and theme of the reader: the person's choice first, then the browser's wish."""
+
+from collections.abc import Callable
+from zoneinfo import available_timezones
+
+from babel import Locale
+from flask import Blueprint, Flask, current_app, make_response, redirect, request
+from flask.typing import ResponseReturnValue
+from flask.wrappers import Response
+from flask_babel import Babel, get_locale
+
+from portal.core.errors import NotFound
+from portal.settings import LANGUAGES, TIME_ZONE
+from portal.web import access
+from portal.web.targets import safe_target
+
+LANGUAGE_COOKIE = "lang"
+THEME_COOKIE = "theme"
+THEMES = ("auto", "light", "dark")
+NAMES = {"en": "English", "fr": "Français", "ar": "العربية"}
+_YEAR_S = 365 * 86400
+_KEEPER = "portal_language_keeper"
+
+blueprint = Blueprint("reader", __name__)
+
+
+def install(app: Flask, *, zone: Callable[[], str | None] = lambda: None, keep_language: Callable[[str], None] = lambda code: None) -> None:
+    """Set up translation; `zone` returns the person's zone, `keep_language` stores their choice of language."""
+    app.config["BABEL_TRANSLATION_DIRECTORIES"] = "translations"
+    app.config["BABEL_DEFAULT_LOCALE"] = "en"
+    app.config["BABEL_DEFAULT_TIMEZONE"] = TIME_ZONE
+    Babel(app, locale_selector=language, timezone_selector=lambda: _known_zone(zone()))
+    app.extensions[_KEEPER] = keep_language
+
+
+def language() -> str:
+    """Return "en", "fr" or "ar"."""
+    chosen = request.cookies.get(LANGUAGE_COOKIE, "")
+    if chosen in LANGUAGES:
+        return chosen
+    return request.accept_languages.best_match(LANGUAGES) or LANGUAGES[0]
+
+
+def direction(code: str | None = None) -> str:
+    """Return "rtl" for Arabic, "ltr" otherwise; of the reader's language by default."""
+    return "rtl" if (code or str(get_locale())) == "ar" else "ltr"
+
+
+def theme() -> str:
+    """Return the reader's theme: "auto" follows the device."""
+    chosen = request.cookies.get(THEME_COOKIE, "auto")
+    return chosen if chosen in THEMES else "auto"
+
+
+def current_locale() -> Locale:
+    """Return Babel's locale of the reader."""
+    return get_locale() or Locale(LANGUAGES[0])
+
+
+def remember_language(response: Response, code: str) -> None:
+    """Keep a language in the browser."""
+    _set_cookie(response, LANGUAGE_COOKIE, code)
+
+
+@blueprint.post("/language/<code>")
+@access.public
+def choose_language(code: str) -> ResponseReturnValue:
+    """Keep the person's language and go back to where they were."""
+    if code not in LANGUAGES:
+        raise NotFound
+    current_app.extensions[_KEEPER](code)
+    response = make_response(redirect(safe_target(request.form.get("next")), 303))
+    remember_language(response, code)
+    return response
+
+
+@blueprint.post("/theme/<name>")
+@access.public
+def choose_theme(name: str) -> ResponseReturnValue:
+    """Keep the person's theme in this browser and go back to where they were."""
+    if name not in THEMES:
+        raise NotFound
+    response = make_response(redirect(safe_target(request.form.get("next")), 303))
+    _set_cookie(response, THEME_COOKIE, name)
+    return response
+
+
+def _set_cookie(response: Response, name: str, value: str) -> None:
+    response.set_cookie(name, value, max_age=_YEAR_S, secure=request.is_secure, httponly=True, samesite="Lax")
+
+
+def _known_zone(zone: str | None) -> str:
+    return zone if zone in available_timezones() else TIME_ZONE
