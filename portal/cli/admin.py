@@ -1,0 +1,188 @@
+"""Commands for administrators: the same operations as the pages, in one transaction each."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from flask import Flask
+from sqlalchemy.orm import Session
+
+from portal.core import clock
+from portal.core.access import Actor, Role
+from portal.core.errors import DomainError
+
+COMMAND_LINE = Actor.process("command line")
+
+
+def add_to(cli: click.Group) -> None:
+    """Add these commands."""
+    for command in (migrate, ledger, demo, user, course, sessions, doctor):
+        cli.add_command(command)
+
+
+def _app() -> Flask:
+    from portal.factory import create_app  # noqa: PLC0415 -- fast paths stay fast
+
+    return create_app()
+
+
+@contextmanager
+def _transaction() -> Iterator[Session]:
+    """Give one committed transaction; a refusal is one clear line."""
+    from portal.core import database  # noqa: PLC0415
+    from portal.factory import job_context  # noqa: PLC0415
+
+    try:
+        with database.transaction(job_context(_app()).sessions) as db:
+            yield db
+    except DomainError as error:
+        raise click.ClickException(str(error)) from error
+
+
+@click.command()
+def migrate() -> None:
+    """Bring the database to the newest schema."""
+    app = _app()
+    with app.app_context():
+        app.extensions["alembic"].upgrade()
+
+
+@click.group()
+def ledger() -> None:
+    """Look after the credit ledger."""
+
+
+@ledger.command()
+def verify() -> None:
+    """Check every invariant; print the rows looked at, and the first bad one. Non-zero when one is broken."""
+    from portal.credits.verify import run  # noqa: PLC0415
+
+    with _transaction() as db:
+        results = run(db)
+    for result in results:
+        click.echo(f"{result.number:>3}  {'ok ' if result.first_bad is None else 'BAD'}  {result.rows_checked:>8} rows  {result.name}")
+        if result.first_bad is not None:
+            click.echo(f"          first bad row: {result.first_bad}")
+    bad = sum(result.first_bad is not None for result in results)
+    click.echo(f"ledger: {len(results)} invariants checked, {bad} broken")
+    if bad:
+        raise SystemExit(1)
+
+
+@click.group()
+def demo() -> None:
+    """Load the demo world."""
+
+
+@demo.command()
+@click.option("--if-empty", is_flag=True, help="Do nothing where people already exist, instead of failing.")
+def load(*, if_empty: bool) -> None:
+    """Load the demo world into an empty database."""
+    from portal.demo.world import NotEmpty  # noqa: PLC0415
+    from portal.demo.world import load as load_world  # noqa: PLC0415
+
+    started = time.monotonic()
+    app = _app()
+    try:
+        with _transaction() as db:
+            load_world(db, courses_dir=app.extensions["portal_settings"].courses_dir, now=clock.now())
+    except NotEmpty:
+        if not if_empty:
+            raise click.ClickException("people already exist here; the demo world needs an empty database") from None
+        return
+    click.echo(f"demo world loaded in {time.monotonic() - started:.1f} s")
+
+
+@click.group()
+def user() -> None:
+    """Look after people."""
+
+
+@user.command()
+@click.argument("email")
+@click.argument("name")
+@click.option("--role", "roles", multiple=True, type=click.Choice([role.value for role in Role]))
+@click.password_option()
+def add(email: str, name: str, roles: tuple[str, ...], password: str) -> None:
+    """Add a person with a confirmed address, for example the first administrator."""
+    from portal.identity.operations import people  # noqa: PLC0415
+
+    app = _app()
+    with app.app_context(), _transaction() as db:
+        now = clock.now()
+        person_id = people.register(db, email=email, display_name=name, password=password, is_confirmed=True, by=COMMAND_LINE, now=now)
+        for role in roles:
+            people.give_role(db, person_id=person_id, role=Role(role), by=COMMAND_LINE, now=now)
+    click.echo(f"added {email}")
+
+
+@user.command("role")
+@click.argument("email")
+@click.argument("role", type=click.Choice([role.value for role in Role]))
+@click.option("--take", is_flag=True, help="Take the role away instead of giving it.")
+def change_role(email: str, role: str, *, take: bool) -> None:
+    """Give a role to a person, or take it away."""
+    from portal.identity import queries  # noqa: PLC0415
+    from portal.identity.operations import people  # noqa: PLC0415
+
+    with _transaction() as db:
+        person = queries.person_by_email(db, email)
+        if person is None:
+            raise click.ClickException(f"nobody here has the address {email}")
+        change = people.take_role if take else people.give_role
+        change(db, person_id=person.id, role=Role(role), by=COMMAND_LINE, now=clock.now())
+
+
+@click.group()
+def course() -> None:
+    """Look after course files."""
+
+
+@course.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def check(folder: Path) -> None:
+    """Check a course's files; each problem names file, line, what is wrong and how to mend it."""
+    from portal.learning.catalogue import check as check_course  # noqa: PLC0415
+
+    problems = check_course(folder)
+    for problem in problems:
+        click.echo(str(problem))
+    click.echo(f"{folder.name}: {len(problems)} problems")
+    if problems:
+        raise SystemExit(1)
+
+
+@click.group()
+def sessions() -> None:
+    """Look after compute sessions."""
+
+
+@sessions.command("stop-all")
+@click.option("--wait", "wait_s", type=int, default=0, help="Seconds to wait for the last one to end.")
+def stop_all(wait_s: int) -> None:
+    """Ask every running session to stop; the worker and the hub carry it out."""
+    from portal.compute import queries  # noqa: PLC0415
+    from portal.compute.operations import sessions as compute_sessions  # noqa: PLC0415
+
+    with _transaction() as db:
+        count = compute_sessions.stop_all(db, by=COMMAND_LINE, now=clock.now())
+    if count:
+        click.echo(f"stopping {count} sessions")
+    deadline = time.monotonic() + wait_s
+    while count and time.monotonic() < deadline:
+        time.sleep(0.5)
+        with _transaction() as db:
+            count = queries.count_live(db)
+    if count and wait_s:
+        click.echo(f"{count} sessions are still ending")
+
+
+@click.command()
+def doctor() -> None:
+    """Say what this machine can hold: versions, sandbox, limits."""
+    from portal.cli.doctor import report  # noqa: PLC0415
+
+    for line in report():
+        click.echo(line)
