@@ -8,7 +8,7 @@ labels), where Arabic isolates numbers with the characters U+2066 and U+2069.
     {{ ucr|credits_words }}  12.00 credits       {{ ucr|credit_unit }}  the word alone
     {{ ucr|credits_per_hour }} 12.00 credits/h   {{ ucr|credit_per_hour_unit }}
     {{ minor|money("MAD") }}                     {{ 0.94|percent }} {{ 52|percent(of=60) }}
-    {{ wh|kwh }} {{ wh|kwh(small=true) }} {{ wh|kwh(unit=false) }}
+    {{ wh|kwh }} {{ wh|kwh(unit=false) }}        small=true sets the unit of any of them smaller
     {{ s|duration }} {{ s|duration(exact=true) }} {{ n|size }} {{ 40|unit("GB") }}
     {{ at|clock }} {{ at|date("weekday") }} {{ at|datetime("long") }} {{ at|ago }}
     {{ tz|zone_city }} {{ tz|zone_offset }}      {{ text|latin }}  a Latin name inside Arabic
@@ -35,6 +35,7 @@ from portal.web.formats import numbers, times
 
 ISOLATE, POP = "\u2066", "\u2069"
 # A run that reads left to right inside Arabic: a number, with its sign, groups and Latin unit.
+_UNIT = re.compile("\u202f([^\\d\\s]+)")
 _RUN = re.compile(r"[+\u2212]?\d[\d\u202f\u00a0.,:/]*(?:[\u202f ]?(?:%|[A-Za-z]+(?:/[A-Za-z]+)?))?|UTC\S+")
 
 
@@ -72,7 +73,6 @@ def register(app: Flask, context: FormatContext | None = None) -> None:
     for name, text in texts.items():
         env.filters[name] = _as_markup(text, context)
         env.filters[f"{name}_text"] = _as_plain(text, context)
-    env.filters["kwh"] = _kwh_markup(context)
     for name in ("clock", "date", "datetime", "ago"):
         env.filters[name] = _as_time(texts[name], context, titled=name == "ago")
     for name in ("credit_unit", "credit_per_hour_unit", "zone_city"):
@@ -81,11 +81,15 @@ def register(app: Flask, context: FormatContext | None = None) -> None:
     env.globals["tri_parts"] = numbers.tri_parts
 
 
-def wrap(text: str, lang: str) -> Markup:
-    """Return number text as markup that keeps its own direction."""
-    if lang != "ar":
-        return Markup('<span class="num">{}</span>').format(text)
-    return _runs(text, lambda run: Markup('<bdi class="num" dir="ltr">{}</bdi>').format(run))
+def wrap(text: str, lang: str, *, small: bool = False) -> Markup:
+    """Return number text as markup that keeps its own direction; `small` sets the unit smaller."""
+    if lang == "ar":
+        return _runs(text, lambda run: Markup('<bdi class="num" dir="ltr">{}</bdi>').format(_unit(run, small=small)))
+    return Markup('<span class="num">{}</span>').format(_unit(text, small=small))
+
+
+def _unit(text: str, *, small: bool) -> Markup:
+    return Markup(_UNIT.sub(r' <span class="u">\1</span>', str(escape(text)))) if small else escape(text)  # noqa: S704 -- escaped
 
 
 def isolate(text: str, lang: str) -> str:
@@ -163,8 +167,8 @@ def _time_texts(context: FormatContext) -> dict[str, Callable[..., str]]:
 
 def _as_markup(text: Callable[..., str], context: FormatContext) -> Callable[..., Markup]:
     @pass_context
-    def apply(_: Context, value: Any, *args: Any, **more: Any) -> Markup:
-        return wrap(text(value, *args, **more), context.language())
+    def apply(_: Context, value: Any, *args: Any, small: bool = False, **more: Any) -> Markup:
+        return wrap(text(value, *args, **more), context.language(), small=small)
 
     return apply
 
@@ -197,18 +201,6 @@ def _as_time(text: Callable[..., str], context: FormatContext, *, titled: bool) 
             title = Markup(' title="{}"').format(isolate(exact, lang))
         css = "" if lang == "ar" else Markup(' class="num"')
         return Markup('<time datetime="{}"{}{}>{}</time>').format(machine, title, css, shown)
-
-    return apply
-
-
-def _kwh_markup(context: FormatContext) -> Callable[..., Markup]:
-    @pass_context
-    def apply(_: Context, wh: float, *, unit: bool = True, small: bool = False, places: int = 2) -> Markup:
-        lang = context.language()
-        if not small:
-            return wrap(numbers.kwh(wh, lang, places=places, unit=unit), lang)
-        figure = wrap(numbers.kwh(wh, lang, places=places, unit=False), lang)
-        return figure + Markup(' <bdi class="u">kWh</bdi>')
 
     return apply
 
