@@ -18,7 +18,7 @@ from portal.core.access import Actor
 from portal.identity import sign_in
 from portal.settings import Settings
 from portal.settings import load as load_settings
-from portal.web import access, assets, errors, formats, headers, i18n, pages
+from portal.web import access, errors, formats, headers, i18n, pages
 from portal.web.application import Portal
 from portal.web.database import sql
 
@@ -51,6 +51,7 @@ JOB_MODULES: list[str] = [
     "portal.incubation.jobs",
     "portal.desk.jobs",
 ]
+
 
 def create_app(settings: Settings | None = None, **overrides: Any) -> Flask:
     """Return the portal's WSGI application. Raises BadSetting."""

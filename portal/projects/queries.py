@@ -3,8 +3,9 @@
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Select, and_, func, select
+from sqlalchemy import Row, Select, and_, func, select
 from sqlalchemy.orm import Session
 
 from portal.core.access import Actor
@@ -48,9 +49,9 @@ def _visible(actor: Actor) -> Select[tuple[uuid.UUID, int, str, str, str, bool, 
     return joined if actor.has(*HOLDERS[Permission.SEE_ALL_PROJECTS]) else joined.where(member.role.is_not(None))
 
 
-def _card(row: tuple[uuid.UUID, int, str, str, str, bool, str | None]) -> ProjectCard:
-    project_id, number, slug, kind, name, is_open, role = row
-    return ProjectCard(project_id, number, slug, ProjectKind(kind), name, is_open, MemberRole(role) if role else None)
+def _card(row: Row[Any]) -> ProjectCard:
+    role = MemberRole(row.role) if row.role else None
+    return ProjectCard(row.id, row.number, row.slug, ProjectKind(row.kind), row.name, row.is_open, role)
 
 
 def project_by_slug(db: Session, slug: str, *, actor: Actor) -> ProjectCard:
@@ -58,7 +59,7 @@ def project_by_slug(db: Session, slug: str, *, actor: Actor) -> ProjectCard:
     row = db.execute(_visible(actor).where(relations.project.c.slug == slug)).one_or_none()
     if row is None:
         raise NotFound
-    return _card(row._tuple())
+    return _card(row)
 
 
 def project_by_id(db: Session, project_id: uuid.UUID, *, actor: Actor) -> ProjectCard:
@@ -66,7 +67,7 @@ def project_by_id(db: Session, project_id: uuid.UUID, *, actor: Actor) -> Projec
     row = db.execute(_visible(actor).where(relations.project.c.id == project_id)).one_or_none()
     if row is None:
         raise NotFound
-    return _card(row._tuple())
+    return _card(row)
 
 
 def projects_of(db: Session, person_id: uuid.UUID, *, roles: frozenset[MemberRole] = frozenset(MemberRole)) -> list[ProjectCard]:
@@ -79,12 +80,12 @@ def projects_of(db: Session, person_id: uuid.UUID, *, roles: frozenset[MemberRol
         .order_by(project.number)
         .limit(200)
     )
-    return [_card(row._tuple()) for row in db.execute(query)]
+    return [_card(row) for row in db.execute(query)]
 
 
 def page_of_projects(db: Session, actor: Actor, *, mark: str | None) -> Page[ProjectCard]:
     """Return one page of the projects that an actor may see, newest first."""
-    return page_of(db, _visible(actor), relations.project.c.id, mark=mark).map(lambda row: _card(row._tuple()))
+    return page_of(db, _visible(actor), relations.project.c.id, mark=mark).map(_card)
 
 
 def require_member(db: Session, project_id: uuid.UUID, actor: Actor, *roles: MemberRole) -> MemberRole:

@@ -16,7 +16,7 @@ from flask import Flask, current_app, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from portal.core.access import PermissionTable, require
-from portal.core.errors import DomainError, N_, Refused
+from portal.core.errors import N_, DomainError, Refused
 from portal.core.ids import same_secret
 from portal.web.actors import current_actor
 
@@ -105,7 +105,8 @@ def enforce() -> ResponseReturnValue | None:
     if rule.kind == "public":
         return None
     if rule.kind == "machine":
-        return _check_machine(str(rule.machine))
+        _check_machine(str(rule.machine))
+        return None
     actor = current_actor()
     if not actor.is_signed_in:
         if request.method in {"GET", "HEAD"}:

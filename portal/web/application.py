@@ -20,7 +20,7 @@ _RETRIED = {"40001", "40P01", "55P03"}
 class Portal(Flask):
     """Flask with the unit of work around every view."""
 
-    def dispatch_request(self) -> Response:  # type: ignore[override]
+    def dispatch_request(self) -> Response:
         """Run the view in one transaction; see the module's page."""
         for attempt in range(1, ATTEMPTS + 1):
             try:

@@ -1,7 +1,5 @@
 """The request's database session."""
 
-from typing import cast
-
 from flask_sqlalchemy_lite import SQLAlchemy
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -17,4 +15,4 @@ def session() -> Session:
 
 def sessions() -> sessionmaker[Session]:
     """Return the factory of sessions beside the request's, for what must be counted whatever becomes of it."""
-    return cast(sessionmaker[Session], sql.sessionmaker)
+    return sql.sessionmaker

@@ -10,7 +10,7 @@ from flask_babel import gettext
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
-from portal.core.errors import Busy, Conflict, DomainError, Invalid, N_, NotFound, Refused, TooMany
+from portal.core.errors import N_, Busy, Conflict, DomainError, Invalid, NotFound, Refused, TooMany
 from portal.core.ids import new_id
 from portal.web.access import MachineUnknown, SignInNeeded
 
@@ -118,7 +118,14 @@ def _http_error(error: HTTPException) -> Response:
 def _mistake(error: Exception) -> Response:
     reference = str(new_id())[-12:]
     logger.error("unhandled error, reference %s", reference, exc_info=error)
-    return _answer(500, gettext(_HAPPENED[500]), gettext("Nothing half-done stays."), gettext("Try again. If it stays, write to us with the reference."), code="mistake", reference=reference)
+    return _answer(
+        500,
+        gettext(_HAPPENED[500]),
+        gettext("Nothing half-done stays."),
+        gettext("Try again. If it stays, write to us with the reference."),
+        code="mistake",
+        reference=reference,
+    )
 
 
 def _answer(status: int, happened: str, kept: str, to_do: str, *, code: str, reference: str = "") -> Response:

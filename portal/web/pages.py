@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from flask import Flask, get_flashed_messages, request, url_for
 from flask_wtf.csrf import generate_csrf
@@ -116,7 +116,7 @@ class PageContext:
     @property
     def flashes(self) -> Sequence[tuple[str, str]]:
         """Return the messages of the last act, as (kind, text)."""
-        return list(get_flashed_messages(with_categories=True))
+        return cast("list[tuple[str, str]]", get_flashed_messages(with_categories=True))
 
     def path_for_lang(self, code: str) -> str:
         """Return where the form that chooses a language posts to."""

@@ -6,9 +6,9 @@ HOME = "/"
 
 
 def safe_target(target: str | None) -> str:
-    """Return the target when it is a path of this site, the home page otherwise.
+    r"""Return the target when it is a path of this site, the home page otherwise.
 
-    "//evil", "/\\evil", "https:evil", encoded forms and control characters lead home.
+    "//evil", "/\evil", "https:evil", encoded forms and control characters lead home.
     """
     if not target or len(target) > 2000:
         return HOME

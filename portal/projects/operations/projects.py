@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from portal.core import audit
 from portal.core.access import Actor
-from portal.core.errors import Conflict, N_
+from portal.core.errors import N_, Conflict
 from portal.core.ids import new_id
 from portal.projects.models import Project
 from portal.projects.states import ProjectKind
