@@ -27,7 +27,7 @@ ALLOWED = markup.Allowed(
         "d": re.compile(r"[MmLlHhVvCcSsQqTtAaZz\d\s,.-]{1,8000}"),
         "points": _NUMBERS,
         "transform": re.compile(r"(?:(?:translate|rotate|scale)\([-\d., ]{1,60}\) ?){1,3}"),
-        **{name: _NUMBER for name in ("x", "y", "x1", "y1", "x2", "y2", "dx", "dy", "cx", "cy", "r", "rx", "ry", "width", "height")},
+        **dict.fromkeys(("x", "y", "x1", "y1", "x2", "y2", "dx", "dy", "cx", "cy", "r", "rx", "ry", "width", "height"), _NUMBER),
     },
     text_in=frozenset({"text", "tspan"}),
 )

@@ -7,7 +7,28 @@ import latex2mathml.converter
 from portal.learning.content import markup
 
 _TOKENS = frozenset({"mi", "mn", "mo", "mtext", "ms"})
-_LAYOUT = frozenset("math mrow mfrac msqrt mroot msub msup msubsup munder mover munderover mtable mtr mtd mspace mstyle mpadded mphantom".split())
+_LAYOUT = frozenset(
+    [
+        "math",
+        "mrow",
+        "mfrac",
+        "msqrt",
+        "mroot",
+        "msub",
+        "msup",
+        "msubsup",
+        "munder",
+        "mover",
+        "munderover",
+        "mtable",
+        "mtr",
+        "mtd",
+        "mspace",
+        "mstyle",
+        "mpadded",
+        "mphantom",
+    ]
+)
 _LENGTH = re.compile(r"[+-]?\d*\.?\d+(?:em|ex|px|pt|mu|%)?")
 _WORD = re.compile(r"[a-z-]{1,20}")
 ALLOWED = markup.Allowed(

@@ -16,10 +16,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import nbformat
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+import nbformat as untyped_nbformat
+from nbformat import v4 as untyped_v4
 
 from portal.learning.content.model import Cell, Problem
+
+# The library has no annotations of its own.
+_nbformat: Any = untyped_nbformat
+_v4: Any = untyped_v4
 
 _HEAD = re.compile(r"# %%(?P<kind> \[markdown\])?(?P<rest>(?: [a-z]+=\"[^\"]*\")*)\s*")
 _PAIR = re.compile(r'([a-z]+)="([^"]*)"')
@@ -107,7 +111,7 @@ def build(cells: Sequence[Cell], *, language: str, metadata: Mapping[str, Any]) 
 
     metadata: what stands under "hub" in the notebook's metadata: course, lab, revision.
     """
-    notebook = new_notebook(
+    notebook = _v4.new_notebook(
         metadata={
             "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
             "language_info": {"name": "python"},
@@ -115,16 +119,16 @@ def build(cells: Sequence[Cell], *, language: str, metadata: Mapping[str, Any]) 
         }
     )
     notebook.cells = [_cell(cell, language) for cell in cells]
-    nbformat.validate(notebook)
-    text: str = nbformat.writes(notebook, version=4)
+    _nbformat.validate(notebook)
+    text: str = _nbformat.writes(notebook, version=4)
     return text.encode()
 
 
 def _cell(cell: Cell, language: str) -> Any:
     if not cell.is_markdown:
-        return new_code_cell(cell.source, id=cell.id)
+        return _v4.new_code_cell(cell.source, id=cell.id)
     text = cell.texts[language]
     if language == "ar":
         # JupyterLab takes the direction of a text cell from a block around it.
         text = f'<div dir="rtl" lang="ar">\n\n{text}\n\n</div>'
-    return new_markdown_cell(text, id=cell.id)
+    return _v4.new_markdown_cell(text, id=cell.id)

@@ -5,8 +5,6 @@ allow-list; formulas, drawings and coloured code are made here and put in afterw
 no text can contain. Latin words and numbers inside Arabic are isolated by themselves.
 """
 
-# ruff: noqa: ARG002 -- the renderer calls every rule with the same four arguments
-
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -38,7 +36,7 @@ _IMAGE = re.compile(r"figures/([a-z][a-z0-9-]*)\.svg")
 _NUMBER = r"[+\u2212-]?\d[\d\u202f\u00a0.,:/×–-]*(?<![.,:/×–-])(?:[\u202f\u00a0 ]?(?:%|[A-Za-zµ]+(?:/[A-Za-z]+)?(?![A-Za-z])))?"
 _LATIN = r"[A-Za-z](?:[A-Za-z0-9_./+#'’()-]*[A-Za-z0-9_+#)])?(?:[ \u00a0][A-Za-z0-9](?:[A-Za-z0-9_./+#'’()-]*[A-Za-z0-9_+#)])?)*"
 _RUN = re.compile(f"(?P<number>{_NUMBER})|(?P<latin>{_LATIN})")
-_FORMATTER: HtmlFormatter[str] = HtmlFormatter(nowrap=True, classprefix="")
+_FORMATTER = HtmlFormatter(nowrap=True, classprefix="")
 
 _TAGS = {
     *("p", "h2", "h3", "h4", "ul", "ol", "li", "strong", "em", "code", "pre", "a", "blockquote", "br", "hr", "bdi", "span", "sub", "sup"),
@@ -218,7 +216,9 @@ class _Renderer(RendererHTML):
         """Return code inside a list or a quotation: plain, without a frame."""
         return f'<pre dir="ltr"><code dir="ltr">{escape(tokens[index].content)}</code></pre>'
 
-    code_block = fence
+    def code_block(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
+        """Return indented code inside a list or a quotation."""
+        return self.fence(tokens, index, options, env)
 
     def math_inline(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
         """Return a formula in a line."""

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from jsonschema import Draft202012Validator
@@ -117,13 +117,15 @@ def _problem(error: ValidationError, tree: Node, path: str) -> Problem:
     wanted = error.schema.get("description", "") if isinstance(error.schema, dict) else ""
     if error.validator == "additionalProperties":
         known = set(error.schema.get("properties", {})) if isinstance(error.schema, dict) else set()
-        unknown = sorted(str(key) for key in error.instance if key not in known and not _is_language(key, error))
+        given = cast("dict[str, Any]", error.instance)
+        unknown = sorted(str(key) for key in given if key not in known and not _is_language(key, error))
         first = next((key for key in unknown), "")
         line = line_of(tree, [*steps]) if not first else _key_line(tree, steps, first)
         words = f"{where} has what is not known: {', '.join(unknown)}."
         return Problem(path, line, words, f"Known here: {', '.join(sorted(known))}." if known else "Languages are en, fr and ar.")
     if error.validator == "required":
-        missing = [name for name in error.validator_value if name not in error.instance]
+        required: list[str] = list(cast("list[str]", error.validator_value))
+        missing = [name for name in required if name not in cast("dict[str, Any]", error.instance)]
         return Problem(path, line, f"{where} lacks {', '.join(missing)}.", f"Add {', '.join(f'“{name}:”' for name in missing)}.")
     shown = json.dumps(error.instance, ensure_ascii=False, default=str)
     shown = shown if len(shown) <= 60 else shown[:57] + "…"
