@@ -61,7 +61,7 @@ def create_app(settings: Settings | None = None, **overrides: Any) -> Flask:
     i18n.install(app)
     sign_in.install(app, settings)
     app.before_request(access.enforce)
-    pages.install(app, pages.LayoutParts(nav=_nav, account=lambda actor: None, balance=lambda actor: None, banner=lambda: None))
+    pages.install(app, pages.LayoutParts(nav=_nav, account=lambda actor: None, balance=lambda actor: None, banner=lambda: None, footer=lambda actor: []))
     _register(app, BLUEPRINTS)
     return app
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, func, select
+from sqlalchemy import Select, and_, func, select
 from sqlalchemy.orm import Session
 
 from portal.core.access import Actor
@@ -49,7 +49,7 @@ def _visible(actor: Actor) -> Select[tuple[uuid.UUID, int, str, str, str, bool, 
     return joined if actor.has(*HOLDERS[Permission.SEE_ALL_PROJECTS]) else joined.where(member.role.is_not(None))
 
 
-def _card(row: Row[Any]) -> ProjectCard:
+def _card(row: Any) -> ProjectCard:
     role = MemberRole(row.role) if row.role else None
     return ProjectCard(row.id, row.number, row.slug, ProjectKind(row.kind), row.name, row.is_open, role)
 

@@ -16,11 +16,12 @@ from portal.web.actors import current_actor
 
 @dataclass(frozen=True)
 class Link:
-    """A link of the navigation or a menu; `is_current` marks where the reader is."""
+    """A link of the navigation or a menu; `current` marks where the reader is, `post` makes it a button."""
 
     label: str
     url: str
     current: bool = False
+    post: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class LayoutParts:
     account: Callable[[Actor], Account | None]
     balance: Callable[[Actor], BalanceLine | None]
     banner: Callable[[], str | None]
+    footer: Callable[[Actor], Sequence[Link]]
 
 
 class PageContext:
@@ -97,6 +99,11 @@ class PageContext:
     def banner(self) -> str | None:
         """Return a sentence for the whole site, None in ordinary times."""
         return self._parts.banner()
+
+    @property
+    def footer(self) -> Sequence[Link]:
+        """Return the links at the foot of every page."""
+        return self._parts.footer(current_actor())
 
     @property
     def languages(self) -> Sequence[tuple[str, str]]:
