@@ -1,0 +1,1 @@
+"""What changes identity: module = noun, function = verb."""
