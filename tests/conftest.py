@@ -115,7 +115,7 @@ def worker_database_url(postgres: LocalPostgres, template_database: str) -> Iter
 @pytest.fixture(scope="session")
 def session_app(worker_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     """Give one application for the whole run: building it takes a second."""
-    app = create_app(make_settings(worker_database_url, tmp_path_factory.mktemp("var")), TESTING=True)
+    app = create_app(make_settings(worker_database_url, tmp_path_factory.mktemp("var")), TESTING=True, SERVER_NAME="127.0.0.1:8000")
     app.testing = False  # errors become pages, as people see them
     yield app
     with app.app_context():

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Text, cast, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -83,9 +84,8 @@ _CARD = (
 )
 
 
-def _card(row: Sequence[object]) -> PersonCard:
-    *values, roles = row
-    return PersonCard(*values, roles=frozenset(Role(role) for role in roles))  # type: ignore[arg-type,attr-defined]
+def _card(row: Sequence[Any]) -> PersonCard:
+    return PersonCard(*row[:-1], frozenset(Role(role) for role in row[-1]))
 
 
 def person_by_id(db: Session, person_id: uuid.UUID) -> PersonCard:

@@ -145,6 +145,8 @@ class DatabaseSessionInterface(SessionInterface):
         """Write what changed."""
         if not isinstance(session, PortalSession) or not session.is_loaded or session.is_broken:
             return
+        # The request's unit of work is over; what an error page has read since needs no connection any more.
+        database_session().rollback()
         values = session.values_now
         if PERSON_KEY not in session.before and not set(values) - VISITOR_KEYS:
             self._save_visitor(app, session, values, response)

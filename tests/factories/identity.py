@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from functools import cache
 from itertools import count
+from urllib.parse import urlsplit
 
 from flask.testing import FlaskClient
 from itsdangerous import URLSafeTimedSerializer
@@ -66,13 +67,17 @@ def sign_in(client: FlaskClient, person: PersonCard) -> None:
         data = sign_ins.data_for(db, person.id, now=clock.now())
         secret = sign_ins.begin(db, data=data, device="test browser", person_id=person.id, now=clock.now())
         db.commit()
-    client.set_cookie(app.session_interface.cookie, secret)  # type: ignore[attr-defined]
+    client.set_cookie(app.session_interface.cookie, secret, domain=_domain(client))  # type: ignore[attr-defined]
 
 
 def sign_out(client: FlaskClient) -> None:
     """Throw the browser's cookies away; the session row stays."""
     for cookie in (client.application.session_interface.cookie, client.application.session_interface.visitor_cookie):  # type: ignore[attr-defined]
-        client.delete_cookie(cookie)
+        client.delete_cookie(cookie, domain=_domain(client))
+
+
+def _domain(client: FlaskClient) -> str:
+    return str(urlsplit(client.application.extensions["portal_settings"].public_url).hostname)
 
 
 def csrf(client: FlaskClient) -> dict[str, str]:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from portal.core import audit, facts
 from portal.core.access import Actor, Role, require
-from portal.core.errors import Conflict, Invalid, N_, NotFound, Refused
+from portal.core.errors import N_, Conflict, Invalid, NotFound, Refused
 from portal.core.ids import new_id
 from portal.identity import passwords, rules
 from portal.identity.models import Person, RoleAssignment
