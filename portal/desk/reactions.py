@@ -1,0 +1,12 @@
+"""Which jobs a fact enqueues: the one table. A lower domain writes the fact, the jobs belong to whom they act for.
+
+Each job receives `fact_id`, `subject_id` and the fact's payload as keyword arguments.
+"""
+
+REACTIONS: dict[str, tuple[str, ...]] = {
+    # A suspended person's servers stop within a minute (faults A08).
+    "identity.person_suspended": ("compute.stop_sessions_of_person",),
+    "compute.session_ended": (),
+    "incubation.venture_admitted": (),
+    "learning.person_enrolled": (),
+}
