@@ -17,12 +17,12 @@ from portal.web.errors import sentence
 class Form(FlaskForm):  # type: ignore[misc]
     """A form with a CSRF token and a once-token; refusals of the operation land beside their field.
 
-        form = GrantForm()
-        if form.validate_on_submit():
-            with form.catching():
-                grants.give(...)
-                return redirect(...)
-        return render_template("...", form=form), form.status
+    form = GrantForm()
+    if form.validate_on_submit():
+        with form.catching():
+            grants.give(...)
+            return redirect(...)
+    return render_template("...", form=form), form.status
     """
 
     once = HiddenField(default=new_secret)

@@ -106,10 +106,37 @@ def sample() -> dict[str, Any]:
 
 
 STATEMENT = [
-    {"what": "Tokeniser training", "note": "H100 slice, 40 GB", "seconds": 2880, "rate": 12_000_000, "hours": 0, "wh": 290, "ucr": -9_600_000, "left": 1_284_400_000},
+    {
+        "what": "Tokeniser training",
+        "note": "H100 slice, 40 GB",
+        "seconds": 2880,
+        "rate": 12_000_000,
+        "hours": 0,
+        "wh": 290,
+        "ucr": -9_600_000,
+        "left": 1_284_400_000,
+    },
     {"what": "Evaluation run 7", "note": "Full H100", "seconds": 5400, "rate": 24_000_000, "hours": 12, "wh": 1220, "ucr": -36_000_000, "left": 1_294_000_000},
-    {"what": "Refund: node fault", "note": "Incident 2026-31", "seconds": 900, "rate": 28_000_000, "hours": 20, "wh": None, "ucr": 7_000_000, "left": 1_330_000_000},
-    {"what": "Notebook, unit 5", "note": "H100 slice, 10 GB", "seconds": 7200, "rate": 4_000_000, "hours": 70, "wh": 210, "ucr": -8_000_000, "left": 1_353_000_000},
+    {
+        "what": "Refund: node fault",
+        "note": "Incident 2026-31",
+        "seconds": 900,
+        "rate": 28_000_000,
+        "hours": 20,
+        "wh": None,
+        "ucr": 7_000_000,
+        "left": 1_330_000_000,
+    },
+    {
+        "what": "Notebook, unit 5",
+        "note": "H100 slice, 10 GB",
+        "seconds": 7200,
+        "rate": 4_000_000,
+        "hours": 70,
+        "wh": 210,
+        "ucr": -8_000_000,
+        "left": 1_353_000_000,
+    },
 ]
 
 
@@ -120,9 +147,20 @@ def _labelled(form: Any, **labels: str) -> Any:
 
 
 def _application() -> Form:
-    form: Any = ApplicationSample(formdata=None, name="دارجة Speech", email="salma@example", summary="Speech recognition for Moroccan call centres.\nMeasured on 41 h of calls.")
-    _labelled(form, name="Name of the venture", email="E-mail", hours="GPU-hours a month", stage="Stage", summary="What you build", evidence="Evidence",
-              topics="Topics", terms="I accept the terms of the programme")
+    form: Any = ApplicationSample(
+        formdata=None, name="دارجة Speech", email="salma@example", summary="Speech recognition for Moroccan call centres.\nMeasured on 41 h of calls."
+    )
+    _labelled(
+        form,
+        name="Name of the venture",
+        email="E-mail",
+        hours="GPU-hours a month",
+        stage="Stage",
+        summary="What you build",
+        evidence="Evidence",
+        topics="Topics",
+        terms="I accept the terms of the programme",
+    )
     form.stage.choices = [("", words("Choose a stage")), ("idea", words("Idea")), ("pilot", words("Pilot"))]
     form.topics.choices = [("energy", words("Energy")), ("health", words("Health"))]
     form.email.errors = [words("This is not a complete e-mail address.")]
@@ -140,7 +178,9 @@ def _launch() -> Form:
 
 def _review() -> Form:
     form: Any = ReviewSample(formdata=None, feasibility="3", comment="Le protocole de vol est clair et les essais sur deux parcelles sont convaincants.")
-    return _labelled(form, feasibility="Technical feasibility", computing="Need for GPU computing", comment="Comment for the applicants", private="Note for the committee")  # type: ignore[no-any-return]
+    return _labelled(
+        form, feasibility="Technical feasibility", computing="Need for GPU computing", comment="Comment for the applicants", private="Note for the committee"
+    )  # type: ignore[no-any-return]
 
 
 def _burn_down() -> tuple[charts.Drawing, charts.Drawing]:

@@ -12,7 +12,7 @@ from flask import make_response, redirect, request
 from flask.wrappers import Response
 
 from portal.core import clock, once
-from portal.core.errors import Conflict, Invalid, N_
+from portal.core.errors import N_, Conflict, Invalid
 from portal.web.actors import current_actor
 from portal.web.database import session
 

@@ -1,0 +1,1 @@
+"""What we compare with; frozen: a change here would move every ratio."""
