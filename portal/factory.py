@@ -16,6 +16,7 @@ from jinja2 import StrictUndefined
 from portal.core import database, jobs
 from portal.core.access import Actor
 from portal.identity import sign_in
+from portal.notifications import rendering
 from portal.settings import Settings
 from portal.settings import load as load_settings
 from portal.web import access, errors, formats, headers, i18n, pages
@@ -60,6 +61,7 @@ def create_app(settings: Settings | None = None, **overrides: Any) -> Flask:
     CSRFProtect(app)
     i18n.install(app)
     sign_in.install(app, settings)
+    rendering.install(app)
     app.before_request(access.enforce)
     pages.install(app, pages.LayoutParts(nav=_nav, account=lambda actor: None, balance=lambda actor: None, banner=lambda: None, footer=lambda actor: []))
     _register(app, BLUEPRINTS)

@@ -85,7 +85,8 @@ _CARD = (
 
 
 def _card(row: Sequence[Any]) -> PersonCard:
-    return PersonCard(*row[:-1], frozenset(Role(role) for role in row[-1]))
+    person_id, number, email, display_name, language, zone, is_active, is_confirmed, roles = row
+    return PersonCard(person_id, number, email, display_name, language, zone, is_active, is_confirmed, frozenset(Role(role) for role in roles))
 
 
 def person_by_id(db: Session, person_id: uuid.UUID) -> PersonCard:
