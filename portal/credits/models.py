@@ -1,0 +1,333 @@
+"""Tables of the ledger; private to the domain. The journal's triggers are in migration 0005."""
+
+import uuid
+from datetime import datetime
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, PrimaryKeyConstraint, Text, UniqueConstraint, column, func, literal_column
+from sqlalchemy.dialects.postgresql import ARRAY, ExcludeConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from portal.core.database import Base, Json, Number, PrimaryId
+from portal.core.states import state_check
+from portal.credits.states import GrantRequestState, HoldState, MeterState
+
+MAX_RATE_UCR_PER_HOUR = 1_000_000_000_000
+MAX_PROVEN_S = 90 * 86_400
+
+
+class LedgerAccount(Base):
+    """A place where credits are. Only accounts with a bound carry a balance and a version, and are locked."""
+
+    __tablename__ = "ledger_account"
+
+    id: Mapped[PrimaryId]
+    name: Mapped[str]
+    kind: Mapped[str]
+    asset: Mapped[str]
+    balance_ucr: Mapped[int | None]
+    version: Mapped[int | None]
+    lower_bound_ucr: Mapped[int | None]
+    upper_bound_ucr: Mapped[int | None]
+
+    __table_args__ = (
+        UniqueConstraint("name"),
+        CheckConstraint(
+            "kind IN ('issuance', 'lot_available', 'lot_held', 'lot_frozen', 'debt_usage', 'debt_clawback', 'usage', 'breakage', 'writeoff')",
+            name="kind",
+        ),
+        CheckConstraint("(balance_ucr IS NULL) = (version IS NULL)", name="balance_has_version"),
+        CheckConstraint("(balance_ucr IS NULL) = (kind IN ('usage', 'breakage', 'writeoff'))", name="bounded_kinds_have_balance"),
+        CheckConstraint("lower_bound_ucr IS NULL OR balance_ucr >= lower_bound_ucr", name="not_below_bound"),
+        CheckConstraint("upper_bound_ucr IS NULL OR balance_ucr <= upper_bound_ucr", name="not_above_bound"),
+        CheckConstraint(
+            "CASE WHEN kind LIKE 'lot_%' THEN lower_bound_ucr = 0"
+            " WHEN kind IN ('issuance', 'debt_usage', 'debt_clawback') THEN lower_bound_ucr <= 0 AND upper_bound_ucr = 0"
+            " ELSE lower_bound_ucr IS NULL AND upper_bound_ucr IS NULL END",
+            name="bounds_of_kind",
+        ),
+    )
+
+
+class LedgerTransaction(Base):
+    """One booking with its idempotency key. A trigger refuses UPDATE, DELETE and TRUNCATE."""
+
+    __tablename__ = "ledger_transaction"
+
+    id: Mapped[PrimaryId]
+    key: Mapped[str]
+    operation: Mapped[str]
+    body_digest: Mapped[str]
+    result: Mapped[Json]
+    booked_at: Mapped[datetime]
+    actor_id: Mapped[uuid.UUID | None]
+    actor_label: Mapped[str]
+    wallet_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("wallet.id"))
+    lot_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("lot.id"))
+    meter_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("meter.id"))
+    hold_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("hold.id"))
+    segment: Mapped[int | None]
+    from_s: Mapped[int | None]
+    until_s: Mapped[int | None]
+
+    __table_args__ = (
+        UniqueConstraint("key"),
+        CheckConstraint(
+            "operation IN ('grant', 'hold', 'capture', 'release', 'expiry', 'purchase', 'correction', 'revoke', 'transfer', 'clawback', 'freeze', 'write_off')",
+            name="operation",
+        ),
+        CheckConstraint("(from_s IS NULL) = (until_s IS NULL) AND from_s < until_s", name="seconds"),
+        Index("ix_ledger_transaction__wallet", "wallet_id", "booked_at", "id"),
+        Index("ix_ledger_transaction__meter", "meter_id", "id", postgresql_where=literal_column("meter_id IS NOT NULL")),
+        Index("ix_ledger_transaction__lot", "lot_id", postgresql_where=literal_column("lot_id IS NOT NULL")),
+        Index("ix_ledger_transaction__hold", "hold_id", postgresql_where=literal_column("hold_id IS NOT NULL")),
+    )
+
+
+class LedgerEntry(Base):
+    """One side of a booking. On an account with a balance it carries the version and the running balance."""
+
+    __tablename__ = "ledger_entry"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    transaction_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("ledger_transaction.id"))
+    account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("ledger_account.id"))
+    amount_ucr: Mapped[int]
+    account_version: Mapped[int | None]
+    balance_after_ucr: Mapped[int | None]
+
+    __table_args__ = (
+        UniqueConstraint("account_id", "account_version"),
+        CheckConstraint("amount_ucr <> 0", name="amount_not_zero"),
+        CheckConstraint("(account_version IS NULL) = (balance_after_ucr IS NULL)", name="version_has_balance"),
+        Index("ix_ledger_entry__transaction", "transaction_id"),
+        Index("ix_ledger_entry__account", "account_id", "id"),
+    )
+
+
+class Fund(Base):
+    """A sponsor's budget."""
+
+    __tablename__ = "fund"
+
+    id: Mapped[PrimaryId]
+    slug: Mapped[str]
+    name: Mapped[str]
+    sponsor: Mapped[str]
+    budget_ucr: Mapped[int]
+    opened_at: Mapped[datetime]
+    issuance_account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("ledger_account.id"))
+    breakage_account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("ledger_account.id"))
+
+    __table_args__ = (
+        UniqueConstraint("slug"),
+        UniqueConstraint("issuance_account_id"),
+        CheckConstraint("budget_ucr > 0", name="budget_positive"),
+        CheckConstraint("slug ~ '^[a-z0-9][a-z0-9-]{1,62}$'", name="slug_shape"),
+    )
+
+
+class Wallet(Base):
+    """What a project spends from. Its row is locked before anything of it changes."""
+
+    __tablename__ = "wallet"
+
+    id: Mapped[PrimaryId]
+    project_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("project.id"))
+    opened_at: Mapped[datetime]
+    debt_usage_account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("ledger_account.id"))
+    debt_clawback_account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("ledger_account.id"))
+
+    __table_args__ = (UniqueConstraint("project_id"),)
+
+
+class Lot(Base):
+    """One grant or purchase and its terms. A trigger refuses every change."""
+
+    __tablename__ = "lot"
+
+    id: Mapped[PrimaryId]
+    number: Mapped[Number]
+    wallet_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("wallet.id"))
+    fund_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("fund.id"))
+    purpose: Mapped[str]
+    classes: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    priority: Mapped[int]
+    is_bought: Mapped[bool]
+    issued_ucr: Mapped[int]
+    effective_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    granted_at: Mapped[datetime]
+    available_account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("ledger_account.id"))
+    held_account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("ledger_account.id"))
+    frozen_account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("ledger_account.id"))
+
+    __table_args__ = (
+        UniqueConstraint("available_account_id"),
+        UniqueConstraint("held_account_id"),
+        UniqueConstraint("frozen_account_id"),
+        CheckConstraint("issued_ucr > 0", name="issued_positive"),
+        CheckConstraint("effective_at < expires_at", name="validity"),
+        CheckConstraint("classes IS NULL OR cardinality(classes) > 0", name="classes_not_empty"),
+        CheckConstraint("priority BETWEEN 0 AND 1000", name="priority_range"),
+        Index("ix_lot__wallet", "wallet_id", "expires_at"),
+        Index("ix_lot__fund", "fund_id", "id"),
+    )
+
+
+class Meter(Base):
+    """One compute session in one generation. Proven seconds only grow; `due_at` says when it needs work, if ever."""
+
+    __tablename__ = "meter"
+
+    id: Mapped[PrimaryId]
+    session_id: Mapped[uuid.UUID]
+    generation: Mapped[int]
+    wallet_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("wallet.id"))
+    charge_class: Mapped[str]
+    usage_account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("ledger_account.id"))
+    label: Mapped[str]
+    state: Mapped[str]
+    authorised_at: Mapped[datetime]
+    body_digest: Mapped[str]
+    limit_s: Mapped[int | None]
+    next_rate_ucr_per_hour: Mapped[int | None]
+    started_at: Mapped[datetime | None]
+    proven_s: Mapped[int]
+    last_seen_at: Mapped[datetime | None]
+    recorded_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
+    void_reason: Mapped[str | None]
+    windows_end_at: Mapped[datetime]
+    window_count: Mapped[int]
+    capture_count: Mapped[int]
+    booked_s: Mapped[int]
+    booked_ucr: Mapped[int]
+    debt_room_ucr: Mapped[int]
+    debt_ucr: Mapped[int]
+    written_off_ucr: Mapped[int]
+    refused_at: Mapped[datetime | None]
+    due_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        UniqueConstraint("session_id", "generation"),
+        CheckConstraint(state_check(MeterState, "state"), name="state"),
+        CheckConstraint(f"proven_s BETWEEN 0 AND {MAX_PROVEN_S}", name="proven_range"),
+        CheckConstraint("booked_s BETWEEN 0 AND proven_s", name="booked_is_proven"),
+        CheckConstraint("proven_s = 0 OR started_at IS NOT NULL", name="proven_is_started"),
+        CheckConstraint("(state = 'open') = (closed_at IS NULL)", name="closed_at_of_state"),
+        CheckConstraint("state <> 'open' OR due_at IS NOT NULL", name="open_is_due"),
+        CheckConstraint("state <> 'voided' OR booked_ucr = 0", name="voided_is_free"),
+        CheckConstraint("debt_ucr BETWEEN 0 AND debt_room_ucr", name="debt_within_one_window"),
+        CheckConstraint("limit_s IS NULL OR limit_s > 0", name="limit_positive"),
+        Index("ix_meter__wallet", "wallet_id", "id"),
+        Index("ix_meter__due", "due_at", postgresql_where=literal_column("due_at IS NOT NULL")),
+        Index("ix_meter__open", "wallet_id", postgresql_where=literal_column("state = 'open'")),
+    )
+
+
+class MeterSegment(Base):
+    """A stretch of a meter under one price, from a session second on; the next segment ends it. Never changed."""
+
+    __tablename__ = "meter_segment"
+
+    meter_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("meter.id"))
+    segment: Mapped[int]
+    starts_s: Mapped[int]
+    rate_ucr_per_hour: Mapped[int]
+
+    __table_args__ = (
+        PrimaryKeyConstraint("meter_id", "segment"),
+        UniqueConstraint("meter_id", "starts_s"),
+        CheckConstraint("starts_s >= 0 AND (segment = 0) = (starts_s = 0)", name="starts_in_order"),
+        CheckConstraint(f"rate_ucr_per_hour BETWEEN 1 AND {MAX_RATE_UCR_PER_HOUR}", name="rate_range"),
+    )
+
+
+class Hold(Base):
+    """One window of a meter: what it may spend between two instants. `is_late`: made after its time, on evidence."""
+
+    __tablename__ = "hold"
+
+    id: Mapped[PrimaryId]
+    meter_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("meter.id"))
+    wallet_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("wallet.id"))
+    window: Mapped[int] = mapped_column("window_number")
+    segment: Mapped[int]
+    starts_at: Mapped[datetime]
+    ends_at: Mapped[datetime]
+    is_late: Mapped[bool]
+    amount_ucr: Mapped[int]
+    captured_ucr: Mapped[int]
+    released_ucr: Mapped[int]
+    state: Mapped[str]
+    placed_at: Mapped[datetime]
+
+    __table_args__ = (
+        UniqueConstraint("meter_id", "window_number"),
+        ExcludeConstraint(
+            (column("meter_id"), "="),
+            (func.tstzrange(column("starts_at"), column("ends_at")), "&&"),
+            where=literal_column("NOT is_late"),
+            name="ex_hold__windows_apart",
+        ),
+        CheckConstraint(state_check(HoldState, "state"), name="state"),
+        CheckConstraint("starts_at < ends_at", name="times"),
+        CheckConstraint("amount_ucr > 0 AND captured_ucr >= 0 AND released_ucr >= 0", name="amounts"),
+        CheckConstraint("captured_ucr + released_ucr <= amount_ucr", name="not_overdrawn"),
+        CheckConstraint("(state = 'closed') = (captured_ucr + released_ucr = amount_ucr)", name="closed_when_empty"),
+        Index("ix_hold__open", "wallet_id", postgresql_where=literal_column("state = 'open'")),
+    )
+
+
+class HoldShare(Base):
+    """What one lot gives to a hold; positions are the recorded order of spending."""
+
+    __tablename__ = "hold_share"
+
+    hold_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("hold.id"))
+    position: Mapped[int]
+    lot_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("lot.id"))
+    amount_ucr: Mapped[int]
+    captured_ucr: Mapped[int]
+    released_ucr: Mapped[int]
+
+    __table_args__ = (
+        PrimaryKeyConstraint("hold_id", "position"),
+        UniqueConstraint("hold_id", "lot_id"),
+        CheckConstraint("amount_ucr > 0 AND captured_ucr >= 0 AND released_ucr >= 0", name="amounts"),
+        CheckConstraint("captured_ucr + released_ucr <= amount_ucr", name="not_overdrawn"),
+        Index("ix_hold_share__lot", "lot_id"),
+    )
+
+
+class GrantRequest(Base):
+    """A grant that waits for a second person, with everything that it will say."""
+
+    __tablename__ = "grant_request"
+
+    id: Mapped[PrimaryId]
+    wallet_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("wallet.id"))
+    fund_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("fund.id"))
+    amount_ucr: Mapped[int]
+    purpose: Mapped[str]
+    classes: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    effective_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    state: Mapped[str]
+    asked_at: Mapped[datetime]
+    asked_by_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("person.id"))
+    decided_at: Mapped[datetime | None]
+    decided_by_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("person.id"))
+    lot_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("lot.id"))
+
+    __table_args__ = (
+        CheckConstraint(state_check(GrantRequestState, "state"), name="state"),
+        CheckConstraint("amount_ucr > 0", name="amount_positive"),
+        CheckConstraint("(state = 'waiting') = (decided_at IS NULL) AND (decided_at IS NULL) = (decided_by_id IS NULL)", name="decision"),
+        CheckConstraint("state <> 'approved' OR decided_by_id <> asked_by_id", name="second_person"),
+        CheckConstraint("(state = 'approved') = (lot_id IS NOT NULL)", name="approved_has_lot"),
+        Index("ix_grant_request__fund", "fund_id", "id"),
+        Index("ix_grant_request__wallet", "wallet_id", "id"),
+        Index("ix_grant_request__waiting", "id", postgresql_where=literal_column("state = 'waiting'")),
+    )

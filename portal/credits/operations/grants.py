@@ -1,0 +1,153 @@
+"""Grants: credits of a fund become a lot of a wallet."""
+
+import re
+import uuid
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, insert, select
+from sqlalchemy.orm import Session
+
+from portal.core import audit
+from portal.core.access import Actor
+from portal.core.errors import N_, Conflict, Invalid, NotFound, Refused
+from portal.core.ids import new_id
+from portal.core.quantities import MAX_UCR, UCR_PER_CREDIT, credits_ucr, decimal_credits
+from portal.credits.models import Fund, LedgerAccount, Lot, Wallet
+from portal.credits.operations import journal, wallets
+from portal.projects import relations as projects
+
+ALONE_UCR = credits_ucr(5000)
+_CLASS = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+
+
+class OverBudget(Conflict):
+    """The fund has less left than the grant."""
+
+    text = N_("The fund has %(left)s credits left, so this grant is too large. Nothing was granted.")
+    field = "amount"
+
+
+class OwnProject(Refused):
+    """Nobody gives credits to a project of their own."""
+
+    text = N_("You are a member of this project, so somebody else has to grant credits to it.")
+
+
+class NeedsSecondPerson(Refused):
+    """The amount is above what one person may grant."""
+
+    text = N_("A grant of more than %(limit)s credits takes a second person.")
+    field = "amount"
+
+
+class BadAmount(Invalid):
+    """The amount is not positive, or larger than the ledger can hold."""
+
+    text = N_("Enter an amount above zero.")
+    field = "amount"
+
+
+class BadValidity(Invalid):
+    """The credits would end before they begin, or before now."""
+
+    text = N_("The end must lie in the future and after the beginning.")
+    field = "expires_on"
+
+
+class BadClasses(Invalid):
+    """A class has other letters than it may, or none is named."""
+
+    text = N_("Choose at least one kind of machine.")
+    field = "classes"
+
+
+def give(
+    db: Session,
+    *,
+    grant_id: uuid.UUID,
+    wallet_id: uuid.UUID,
+    fund_id: uuid.UUID,
+    amount_ucr: int,
+    purpose: str,
+    classes: frozenset[str] | None,
+    effective_at: datetime,
+    expires_at: datetime,
+    by: Actor,
+    now: datetime,
+    priority: int = 100,
+    approved_by: Actor | None = None,
+) -> uuid.UUID:
+    """Make a lot and return its id; the same grant_id again returns the first one's lot.
+
+    classes: the charge classes it may pay, None for all. Above ALONE_UCR a person needs a second one, `approved_by`;
+    our processes do not. Raises OverBudget, OwnProject, NeedsSecondPerson, BadAmount, BadValidity, BadClasses,
+    NotFound, KeyReused.
+    """
+    body = {
+        "wallet": wallet_id,
+        "fund": fund_id,
+        "amount": amount_ucr,
+        "purpose": purpose,
+        "classes": sorted(classes) if classes is not None else None,
+        "effective_at": effective_at.isoformat(),
+        "expires_at": expires_at.isoformat(),
+        "priority": priority,
+    }
+    wallet = wallets.lock_one(db, wallet_id)
+    key = f"grant:{grant_id}"
+    stored = journal.stored_result(db, key, body, by=by, now=now)
+    if stored is not None:
+        return uuid.UUID(stored["lot_id"])
+    _check(amount_ucr, classes, effective_at, expires_at, now)
+    _check_people(db, wallet, amount_ucr, by, approved_by)
+    issuance_id = _issuance_account(db, fund_id, amount_ucr)
+    terms = {"fund_id": fund_id, "purpose": purpose, "classes": body["classes"], "priority": priority, "effective_at": effective_at, "expires_at": expires_at}
+    lot_id, available_id = _open_lot(db, wallet_id=wallet_id, issued_ucr=amount_ucr, granted_at=now, is_bought=False, **terms)
+    lines = [journal.Line(issuance_id, -amount_ucr), journal.Line(available_id, amount_ucr)]
+    booking = journal.Booking(key, "grant", body, lines, {"lot_id": str(lot_id)}, wallet_id=wallet_id, lot_id=lot_id)
+    journal.post(db, [booking], by=by, now=now)
+    details = {"fund_id": str(fund_id), "amount": decimal_credits(amount_ucr), "approved_by": str(approved_by.person_id) if approved_by else None}
+    audit.record(db, "granted", "wallet", wallet_id, by=by, now=now, lot_id=str(lot_id), **details)
+    return lot_id
+
+
+def _check(amount_ucr: int, classes: frozenset[str] | None, effective_at: datetime, expires_at: datetime, now: datetime) -> None:
+    if not 0 < amount_ucr <= MAX_UCR:
+        raise BadAmount
+    if expires_at <= effective_at or expires_at <= now:
+        raise BadValidity
+    if classes is not None and not (classes and all(_CLASS.fullmatch(name) for name in classes)):
+        raise BadClasses
+
+
+def _check_people(db: Session, wallet: Wallet, amount_ucr: int, by: Actor, approved_by: Actor | None) -> None:
+    people = {actor.person_id for actor in (by, approved_by) if actor is not None and actor.person_id is not None}
+    member = projects.member.c
+    own = select(func.count()).select_from(projects.member).where(member.project_id == wallet.project_id, member.person_id.in_(people))
+    if people and db.execute(own).scalar_one():
+        raise OwnProject
+    if amount_ucr > ALONE_UCR and not by.is_process and len(people) < 2:
+        raise NeedsSecondPerson(limit=ALONE_UCR // UCR_PER_CREDIT)
+
+
+def _issuance_account(db: Session, fund_id: uuid.UUID, amount_ucr: int) -> uuid.UUID:
+    """Lock the fund's account and return its id. The account's CHECK would refuse too; this says it in words."""
+    account = LedgerAccount
+    query = select(account.id, (account.balance_ucr - account.lower_bound_ucr).label("left_ucr")).join(Fund, Fund.issuance_account_id == account.id)
+    row = db.execute(query.where(Fund.id == fund_id).with_for_update(key_share=True, of=account)).one_or_none()
+    if row is None:
+        raise NotFound
+    if row.left_ucr < amount_ucr:
+        raise OverBudget(left=decimal_credits(row.left_ucr))
+    found: uuid.UUID = row.id
+    return found
+
+
+def _open_lot(db: Session, **terms: Any) -> tuple[uuid.UUID, uuid.UUID]:
+    """Make a lot with its three accounts; return its id and the account of what it has available."""
+    lot_id = new_id()
+    accounts = [(f"lot:{lot_id}:{part}", f"lot_{part}", 0, None) for part in ("available", "held", "frozen")]
+    available_id, held_id, frozen_id = journal.open_accounts(db, accounts)
+    db.execute(insert(Lot).values(id=lot_id, available_account_id=available_id, held_account_id=held_id, frozen_account_id=frozen_id, **terms))
+    return lot_id, available_id

@@ -1,0 +1,283 @@
+"""Meters: from the authorisation of a compute session to the last second booked.
+
+    authorise → start → record_proven, roll_due each minute → settle, or void when nothing was used
+
+Evidence may come in any order, twice, or after the end: proven seconds only grow, and what is booked follows them.
+"""
+
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import BigInteger, and_, case, cast, extract, func, insert, literal, select, update
+from sqlalchemy.orm import Session
+from sqlalchemy.types import UUID
+
+from portal.core import audit
+from portal.core.access import Actor
+from portal.core.database import Instant
+from portal.core.errors import N_, Conflict, Invalid, NotFound
+from portal.core.ids import new_id
+from portal.core.quantities import decimal_credits
+from portal.credits import bulk
+from portal.credits.models import MAX_PROVEN_S, MAX_RATE_UCR_PER_HOUR, Hold, Meter, MeterSegment
+from portal.credits.operations import journal, rolling, wallets, work
+from portal.credits.operations.batch import Batch, window_room_ucr
+from portal.credits.rules.costs import Segment
+from portal.credits.rules.windows import RENEW_BEFORE, Chain, plan_chain
+from portal.credits.states import MeterState
+
+Rolled = rolling.Rolled
+roll_due = rolling.roll_due
+
+METERING = Actor.process("metering")
+_CLASS = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+
+
+class NoCredit(Conflict):
+    """The wallet has too little free for the first window."""
+
+    text = N_("This needs %(needed)s credits for its first minutes, and %(free)s are free for this kind of machine.")
+
+    def __init__(self, *, needed_ucr: int, free_ucr: int) -> None:
+        super().__init__(needed=decimal_credits(needed_ucr), free=decimal_credits(free_ucr))
+        self.needed_ucr = needed_ucr
+        self.free_ucr = free_ucr
+
+
+class BadRate(Invalid):
+    """No session is free, and no price is beyond what the ledger can hold."""
+
+    text = N_("The price of this machine is not set.")
+
+
+@dataclass(frozen=True)
+class Window:
+    """What was authorised: hold_id is the first window's, ends_at the last one's, amount_ucr all of them."""
+
+    hold_id: uuid.UUID
+    starts_at: datetime
+    ends_at: datetime
+    amount_ucr: int
+
+
+@dataclass(frozen=True)
+class Proven:
+    """Evidence of one session: it started then, and ran for at least these whole seconds."""
+
+    session_id: uuid.UUID
+    generation: int
+    started_at: datetime
+    proven_s: int
+    last_seen_at: datetime
+
+
+def authorise(
+    db: Session,
+    *,
+    session_id: uuid.UUID,
+    generation: int,
+    wallet_id: uuid.UUID,
+    charge_class: str,
+    rate_ucr_per_hour: int,
+    label: str,
+    by: Actor,
+    now: datetime,
+    limit_s: int | None = None,
+) -> Window:
+    """Hold the first window of a session, more where lots end within minutes; the same again returns the same.
+
+    limit_s: how long the session may last. Raises NoCredit, NotFound, BadRate, KeyReused.
+    """
+    if not 0 < rate_ucr_per_hour <= MAX_RATE_UCR_PER_HOUR or not _CLASS.fullmatch(charge_class):
+        raise BadRate
+    wallet = wallets.lock_one(db, wallet_id)
+    digest = journal.body_digest({"wallet": wallet_id, "class": charge_class, "rate": rate_ucr_per_hour, "label": label, "limit_s": limit_s})
+    stored = _stored_window(db, session_id, generation, digest, by=by, now=now)
+    if stored is not None:
+        return stored
+    meter = work.MeterWork(
+        id=new_id(),
+        session_id=session_id,
+        generation=generation,
+        wallet_id=wallet_id,
+        charge_class=charge_class,
+        usage_account_id=journal.usage_account(db, charge_class),
+        debt_account_id=wallet.debt_usage_account_id,
+        state=MeterState.OPEN,
+        limit_s=limit_s,
+        next_rate_ucr_per_hour=None,
+        started_at=None,
+        proven_s=0,
+        windows_end_at=now,
+        debt_room_ucr=window_room_ucr(rate_ucr_per_hour),
+        segments=[Segment(0, 0, rate_ucr_per_hour)],
+        lots=work.lots_of(db, {wallet_id})[wallet_id],
+    )
+    chain = plan_chain(meter.payers(), rate_ucr_per_hour, now, until=now + RENEW_BEFORE, most_s=limit_s)
+    if chain.is_short:
+        raise NoCredit(needed_ucr=chain.needed_ucr, free_ucr=chain.free_ucr)
+    _insert(db, meter, label, digest, now)
+    return _write_first(db, meter, chain, by=by, now=now)
+
+
+def _stored_window(db: Session, session_id: uuid.UUID, generation: int, digest: str, *, by: Actor, now: datetime) -> Window | None:
+    """Return what the first call authorised. Raises KeyReused when it asked for something else."""
+    query = (
+        select(Meter.body_digest, Hold.id, Hold.starts_at, Hold.ends_at, Hold.amount_ucr)
+        .join(Hold, and_(Hold.meter_id == Meter.id, Hold.placed_at == Meter.authorised_at))
+        .where(Meter.session_id == session_id, Meter.generation == generation)
+        .order_by(Hold.window)
+    )
+    rows = db.execute(query).all()
+    if not rows:
+        return None
+    if rows[0].body_digest != digest:
+        journal.refuse_reuse(db, f"hold:{session_id}:{generation}:1", by=by, now=now)
+    return Window(rows[0].id, rows[0].starts_at, rows[-1].ends_at, sum(row.amount_ucr for row in rows))
+
+
+def _insert(db: Session, meter: work.MeterWork, label: str, digest: str, now: datetime) -> None:
+    row = insert(Meter).values(
+        id=meter.id,
+        session_id=meter.session_id,
+        generation=meter.generation,
+        wallet_id=meter.wallet_id,
+        charge_class=meter.charge_class,
+        usage_account_id=meter.usage_account_id,
+        label=label,
+        state=meter.state.value,
+        authorised_at=now,
+        body_digest=digest,
+        limit_s=meter.limit_s,
+        proven_s=0,
+        windows_end_at=now,
+        window_count=0,
+        capture_count=0,
+        booked_s=0,
+        booked_ucr=0,
+        debt_room_ucr=meter.debt_room_ucr,
+        debt_ucr=0,
+        written_off_ucr=0,
+        due_at=now,
+    )
+    db.execute(row)
+    db.execute(insert(MeterSegment).values(meter_id=meter.id, segment=0, starts_s=0, rate_ucr_per_hour=meter.rate_ucr_per_hour))
+
+
+def _write_first(db: Session, meter: work.MeterWork, chain: Chain, *, by: Actor, now: datetime) -> Window:
+    batch = Batch(now=now)
+    batch.allow_debt(meter)
+    holds = [batch.place(meter, window) for window in chain.windows]
+    batch.write(db, by=by)
+    return Window(holds[0].id, holds[0].starts_at, holds[-1].ends_at, sum(hold.amount_ucr for hold in holds))
+
+
+def start(db: Session, *, session_id: uuid.UUID, generation: int, started_at: datetime, now: datetime) -> None:
+    """Note when the process really started; the first word on it counts."""
+    record_proven(db, [Proven(session_id, generation, started_at, 0, started_at)], now=now)
+
+
+def record_proven(db: Session, rows: Sequence[Proven], *, now: datetime) -> None:
+    """Note evidence of many sessions in two statements. Older or repeated evidence changes nothing.
+
+    Nothing starts before it was authorised, and nothing ran longer than the time since then. Evidence of a closed
+    session makes it due: `roll_due` books what is missing.
+    """
+    if not rows:
+        return
+    types = {"session_id": UUID(), "generation": BigInteger(), "started_at": Instant(), "proven_s": BigInteger(), "last_seen_at": Instant()}
+    given = bulk.as_rows(types, list(_merged(rows).values()))
+    same = and_(Meter.session_id == given.c.session_id, Meter.generation == given.c.generation)
+    # In id order, as `roll_due` locks them: two workers never wait for each other.
+    ids = list(db.execute(select(Meter.id).join(given, same).order_by(Meter.id).with_for_update(key_share=True, of=Meter)).scalars())
+    age_s = cast(func.floor(extract("epoch", literal(now, Instant()) - Meter.authorised_at)), BigInteger)
+    proven_s = func.greatest(Meter.proven_s, func.least(given.c.proven_s, age_s, MAX_PROVEN_S))
+    started_at = func.coalesce(Meter.started_at, func.greatest(given.c.started_at, Meter.authorised_at))
+    changed = update(Meter).values(
+        started_at=started_at,
+        proven_s=proven_s,
+        last_seen_at=func.greatest(Meter.last_seen_at, given.c.last_seen_at),
+        recorded_at=case((proven_s > Meter.proven_s, now), else_=Meter.recorded_at),
+        due_at=case(
+            (and_(Meter.state == MeterState.OPEN, Meter.started_at.is_(None)), Meter.windows_end_at - RENEW_BEFORE),
+            (and_(Meter.state != MeterState.OPEN, proven_s > Meter.proven_s), now),
+            else_=Meter.due_at,
+        ),
+    )
+    db.execute(changed.where(same, Meter.id.in_(ids)), execution_options={"synchronize_session": False})
+
+
+def _merged(rows: Sequence[Proven]) -> Mapping[tuple[uuid.UUID, int], dict[str, object]]:
+    """Return one row for each session: one UPDATE takes one row only."""
+    best: dict[tuple[uuid.UUID, int], Proven] = {}
+    for row in rows:
+        old = best.get((row.session_id, row.generation), row)
+        started_at, last_seen_at = min(old.started_at, row.started_at), max(old.last_seen_at, row.last_seen_at)
+        best[row.session_id, row.generation] = Proven(row.session_id, row.generation, started_at, max(old.proven_s, row.proven_s), last_seen_at)
+    return {key: vars(row) for key, row in best.items()}
+
+
+def settle(db: Session, *, session_id: uuid.UUID, generation: int, proven_s: int, ended_at: datetime, now: datetime, by: Actor = METERING) -> None:
+    """Book all that is proven, give the rest back, and close; again, or with less, changes nothing. Raises NotFound."""
+    meter = _locked(db, session_id, generation)
+    age_s = max(meter.proven_s, min(proven_s, MAX_PROVEN_S))
+    batch = Batch(now=now)
+    if age_s > meter.proven_s:
+        _take_evidence(db, meter, age_s, ended_at, now)
+    if meter.state == MeterState.OPEN:
+        meter.ended_at = ended_at
+    rolling.close_books(batch, meter)
+    batch.write(db, by=by)
+
+
+def _take_evidence(db: Session, meter: work.MeterWork, proven_s: int, ended_at: datetime, now: datetime) -> None:
+    """Take a settlement's last evidence through the same door as all other evidence."""
+    started_at = meter.started_at or ended_at - timedelta(seconds=proven_s)
+    record_proven(db, [Proven(meter.session_id, meter.generation, started_at, proven_s, ended_at)], now=now)
+    noted = db.execute(select(Meter.started_at, Meter.proven_s).where(Meter.id == meter.id)).one()
+    meter.started_at, meter.proven_s = noted.started_at, noted.proven_s
+
+
+def void(db: Session, *, session_id: uuid.UUID, generation: int, reason: str, now: datetime, by: Actor = METERING) -> None:
+    """Give everything back: nothing was used. Evidence of use wins: such a meter is settled instead. Raises NotFound."""
+    meter = _locked(db, session_id, generation)
+    if meter.state != MeterState.OPEN:
+        return
+    batch = Batch(now=now)
+    meter.void_reason = reason
+    rolling.close_books(batch, meter)
+    batch.write(db, by=by)
+
+
+def reprice(db: Session, *, session_id: uuid.UUID, generation: int, rate_ucr_per_hour: int, by: Actor, now: datetime) -> None:
+    """Set the price of the windows to come; windows that are held keep theirs. Raises NotFound, BadRate."""
+    if not 0 < rate_ucr_per_hour <= MAX_RATE_UCR_PER_HOUR:
+        raise BadRate
+    changed = update(Meter).values(next_rate_ucr_per_hour=rate_ucr_per_hour).where(Meter.session_id == session_id, Meter.generation == generation)
+    if db.execute(changed.where(Meter.state == MeterState.OPEN).returning(Meter.id)).first() is None:
+        raise NotFound
+    audit.record(db, "repriced", "compute_session", session_id, by=by, now=now, generation=generation, rate=decimal_credits(rate_ucr_per_hour))
+
+
+def change_limit(db: Session, *, session_id: uuid.UUID, generation: int, limit_s: int, now: datetime) -> None:
+    """Set how long a session may last from its start: the extend button. Raises NotFound."""
+    del now
+    meter = _locked(db, session_id, generation)
+    meter.limit_s = limit_s
+    due_at = meter.next_due_at()
+    if due_at is None:
+        raise NotFound
+    db.execute(update(Meter).values(limit_s=limit_s, due_at=due_at).where(Meter.id == meter.id))
+
+
+def _locked(db: Session, session_id: uuid.UUID, generation: int) -> work.MeterWork:
+    """Lock the wallet of a meter, then the meter, and return it with what work on it needs."""
+    mine = and_(Meter.session_id == session_id, Meter.generation == generation)
+    wallet_id = db.execute(select(Meter.wallet_id).where(mine)).scalar_one_or_none()
+    if wallet_id is None:
+        raise NotFound
+    wallets.lock_one(db, wallet_id)
+    return work.load(db, mine)[0]

@@ -1,0 +1,181 @@
+"""What a wallet has and what a session has cost, exact to the second at every read.
+
+Nothing is booked while a session runs within its window: its cost until now is computed here from its row.
+"""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, LateralFromClause, ScalarSelect, and_, case, cast, extract, func, literal, select, true
+from sqlalchemy.orm import Session, aliased
+
+from portal.core.database import Instant
+from portal.core.errors import NotFound
+from portal.core.quantities import SECONDS_PER_HOUR
+from portal.credits.models import Hold, LedgerAccount, Lot, Meter, MeterSegment, Wallet
+from portal.credits.states import HoldState, MeterState
+
+
+@dataclass(frozen=True)
+class Balance:
+    """A wallet at `as_of`: balance = held + free. debt: use proven after the credit was gone, beside it.
+
+    running: sessions whose cost until `as_of` is in the figures. seen_at: the oldest last evidence of them, None when
+    nothing runs: until then everything is proven, after it they are taken to run on.
+    """
+
+    wallet_id: uuid.UUID
+    balance_ucr: int
+    held_ucr: int
+    free_ucr: int
+    debt_ucr: int
+    running: int
+    seen_at: datetime | None
+    as_of: datetime
+
+
+@dataclass(frozen=True)
+class SessionCost:
+    """What a session has cost until `as_of`, over all its generations; the other facts are of the last one.
+
+    duration_s: seconds that the cost is for. window_ends_at: until when it is paid. is_refused: the next window could
+    not be paid, so it stops then.
+    """
+
+    session_id: uuid.UUID
+    cost_ucr: int
+    booked_ucr: int
+    held_ucr: int
+    debt_ucr: int
+    written_off_ucr: int
+    duration_s: int
+    proven_s: int
+    rate_ucr_per_hour: int
+    started_at: datetime | None
+    last_seen_at: datetime | None
+    window_ends_at: datetime
+    state: MeterState
+    is_refused: bool
+    as_of: datetime
+
+
+def wallet_of_project(db: Session, project_id: uuid.UUID) -> uuid.UUID:
+    """Return the id of a project's wallet. Raises NotFound."""
+    wallet_id = db.execute(select(Wallet.id).where(Wallet.project_id == project_id)).scalar_one_or_none()
+    if wallet_id is None:
+        raise NotFound
+    return wallet_id
+
+
+def running_seconds(now: datetime) -> ColumnElement[int]:
+    """Return the seconds that a meter is charged for at `now`: an open one runs until its window's end, a closed one is proven."""
+    until = func.least(literal(now, Instant()), Meter.windows_end_at)
+    elapsed_s = cast(func.floor(extract("epoch", until - Meter.started_at)), BigInteger)
+    is_running = and_(Meter.state == MeterState.OPEN, Meter.started_at.is_not(None))
+    # Evidence past the window is not shown as a cost before it is booked: it may be written off.
+    return case((is_running, func.greatest(elapsed_s, Meter.booked_s, 0)), else_=Meter.booked_s)
+
+
+def meter_costs(now: datetime) -> LateralFromClause:
+    """Return meter_id, seconds and cost_ucr of meters, joined laterally: each segment is rounded down once."""
+    following = aliased(MeterSegment)
+    ends_s = select(following.starts_s).where(following.meter_id == MeterSegment.meter_id, following.segment == MeterSegment.segment + 1).scalar_subquery()
+    seconds = running_seconds(now)
+    part_s = func.greatest(func.least(seconds, func.coalesce(ends_s, seconds)) - MeterSegment.starts_s, 0)
+    charge = func.sum(part_s * MeterSegment.rate_ucr_per_hour // SECONDS_PER_HOUR)
+    query = select(cast(charge, BigInteger).label("cost_ucr")).where(MeterSegment.meter_id == Meter.id).correlate(Meter)
+    return query.lateral("cost")
+
+
+def balance(db: Session, wallet_id: uuid.UUID, *, now: datetime) -> Balance:
+    """Return a wallet's balance at `now`. Raises NotFound."""
+    found = balances(db, [wallet_id], now=now)
+    if wallet_id not in found:
+        raise NotFound
+    return found[wallet_id]
+
+
+def balances(db: Session, wallet_ids: Sequence[uuid.UUID], *, now: datetime) -> dict[uuid.UUID, Balance]:
+    """Return the balances of several wallets at `now`; one statement."""
+    cost, debt = meter_costs(now), aliased(LedgerAccount)
+    running = (
+        select(
+            func.coalesce(cast(func.sum(cost.c.cost_ucr - Meter.booked_ucr), BigInteger), 0).label("unbooked_ucr"),
+            func.count(Meter.started_at).label("running"),
+            func.min(Meter.last_seen_at).label("seen_at"),
+        )
+        .select_from(Meter)
+        .join(cost, true())
+        .where(Meter.wallet_id == Wallet.id, Meter.state == MeterState.OPEN)
+        .correlate(Wallet)
+        .lateral("run")
+    )
+    query = (
+        select(Wallet.id, _free(now).label("free_ucr"), _held().label("held_ucr"), running.c.unbooked_ucr, running.c.running, running.c.seen_at)
+        .add_columns((-debt.balance_ucr).label("debt_ucr"))
+        .join(debt, debt.id == Wallet.debt_usage_account_id)
+        .join(running, true())
+        .where(Wallet.id.in_(wallet_ids))
+    )
+    return {row.id: _balance(row, now) for row in db.execute(query)}
+
+
+def _balance(row: Any, now: datetime) -> Balance:
+    held_ucr = row.held_ucr - row.unbooked_ucr
+    return Balance(row.id, held_ucr + row.free_ucr, held_ucr, row.free_ucr, row.debt_ucr, row.running, row.seen_at, now)
+
+
+def _free(now: datetime) -> ScalarSelect[int]:
+    """Return what lots valid at `now` have available: an expired lot counts no more, whether swept or not."""
+    query = select(func.coalesce(cast(func.sum(LedgerAccount.balance_ucr), BigInteger), 0)).join(Lot, Lot.available_account_id == LedgerAccount.id)
+    return query.where(Lot.wallet_id == Wallet.id, Lot.effective_at <= now, Lot.expires_at > now).correlate(Wallet).scalar_subquery()
+
+
+def _held() -> ScalarSelect[int]:
+    left = func.sum(Hold.amount_ucr - Hold.captured_ucr - Hold.released_ucr)
+    query = select(func.coalesce(cast(left, BigInteger), 0)).where(Hold.wallet_id == Wallet.id, Hold.state == HoldState.OPEN)
+    return query.correlate(Wallet).scalar_subquery()
+
+
+def session_costs(db: Session, session_ids: Sequence[uuid.UUID], *, now: datetime) -> dict[uuid.UUID, SessionCost]:
+    """Return what sessions have cost until `now`, those that have a meter; one statement."""
+    cost = meter_costs(now)
+    last_rate = select(MeterSegment.rate_ucr_per_hour).where(MeterSegment.meter_id == Meter.id).order_by(MeterSegment.segment.desc()).limit(1)
+    open_holds = select(func.coalesce(cast(func.sum(Hold.amount_ucr - Hold.captured_ucr - Hold.released_ucr), BigInteger), 0))
+    query = (
+        select(Meter, case((Meter.state == MeterState.OPEN, cost.c.cost_ucr), else_=Meter.booked_ucr).label("cost_ucr"))
+        .add_columns(running_seconds(now).label("duration_s"), last_rate.correlate(Meter).scalar_subquery().label("rate_ucr_per_hour"))
+        .add_columns(open_holds.where(Hold.meter_id == Meter.id, Hold.state == HoldState.OPEN).correlate(Meter).scalar_subquery().label("held_ucr"))
+        .join(cost, true())
+        .where(Meter.session_id.in_(session_ids))
+        .order_by(Meter.session_id, Meter.generation)
+        .execution_options(populate_existing=True)
+    )
+    found: dict[uuid.UUID, SessionCost] = {}
+    for row in db.execute(query):
+        found[row.Meter.session_id] = _session_cost(row, found.get(row.Meter.session_id), now)
+    return found
+
+
+def _session_cost(row: Any, earlier: SessionCost | None, now: datetime) -> SessionCost:
+    meter: Meter = row.Meter
+    return SessionCost(
+        session_id=meter.session_id,
+        cost_ucr=row.cost_ucr + (earlier.cost_ucr if earlier else 0),
+        booked_ucr=meter.booked_ucr + (earlier.booked_ucr if earlier else 0),
+        held_ucr=row.held_ucr - (row.cost_ucr - meter.booked_ucr) + (earlier.held_ucr if earlier else 0),
+        debt_ucr=meter.debt_ucr + (earlier.debt_ucr if earlier else 0),
+        written_off_ucr=meter.written_off_ucr + (earlier.written_off_ucr if earlier else 0),
+        duration_s=row.duration_s + (earlier.duration_s if earlier else 0),
+        proven_s=meter.proven_s + (earlier.proven_s if earlier else 0),
+        rate_ucr_per_hour=row.rate_ucr_per_hour,
+        started_at=meter.started_at,
+        last_seen_at=meter.last_seen_at,
+        window_ends_at=meter.windows_end_at,
+        state=MeterState(meter.state),
+        is_refused=meter.refused_at is not None,
+        as_of=now,
+    )

@@ -1,0 +1,54 @@
+"""States of meters, holds and grant requests."""
+
+from enum import StrEnum
+
+from portal.core.errors import N_
+from portal.core.states import Machine
+
+
+class MeterState(StrEnum):
+    """A meter runs until it is settled (its use is booked) or voided (nothing was used)."""
+
+    OPEN = "open"
+    SETTLED = "settled"
+    VOIDED = "voided"
+
+
+METER = Machine(
+    MeterState,
+    [
+        ("settle", [MeterState.OPEN], MeterState.SETTLED),
+        ("void", [MeterState.OPEN], MeterState.VOIDED),
+        # Evidence that comes after a void wins: what was used is charged.
+        ("charge_late", [MeterState.SETTLED, MeterState.VOIDED], MeterState.SETTLED),
+    ],
+)
+
+
+class HoldState(StrEnum):
+    """A hold is closed once all of it is captured or released."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+HOLD = Machine(HoldState, [("close", [HoldState.OPEN], HoldState.CLOSED)])
+
+
+class GrantRequestState(StrEnum):
+    """A grant above the limit waits for a second person."""
+
+    WAITING = "waiting"
+    APPROVED = "approved"
+    DECLINED = "declined"
+    WITHDRAWN = "withdrawn"
+
+
+GRANT_REQUEST = Machine(
+    GrantRequestState,
+    [
+        ("approve", [GrantRequestState.WAITING], GrantRequestState.APPROVED, N_("Approve and grant")),
+        ("decline", [GrantRequestState.WAITING], GrantRequestState.DECLINED, N_("Decline")),
+        ("withdraw", [GrantRequestState.WAITING], GrantRequestState.WITHDRAWN, N_("Withdraw")),
+    ],
+)
