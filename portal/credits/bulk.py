@@ -1,11 +1,13 @@
 """Many rows in one statement: arrays go in as parameters and come out as rows, whatever their number."""
 
-from collections.abc import Mapping, Sequence
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import FromClause, Table, cast, column, func, insert, literal, update
+from sqlalchemy import ColumnElement, FromClause, Table, any_, cast, column, func, insert, literal, update
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Session
+from sqlalchemy.types import UUID
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -33,6 +35,11 @@ def update_rows(db: Session, model: type[DeclarativeBase], rows: Rows, *, key: S
     given = as_rows({name: table.c[name].type for name in rows[0]}, rows)
     changes = {name: given.c[name] for name in rows[0] if name not in key}
     db.execute(update(table).values(changes).where(*[table.c[name] == given.c[name] for name in key]))
+
+
+def among(id_column: ColumnElement[uuid.UUID] | InstrumentedAttribute[uuid.UUID], ids: Iterable[uuid.UUID]) -> ColumnElement[bool]:
+    """Return the condition that a column is one of the ids; one parameter, whatever their number."""
+    return id_column == any_(cast(literal(list(ids), ARRAY(UUID())), ARRAY(UUID())))
 
 
 def _table(model: type[DeclarativeBase]) -> Table:

@@ -6,6 +6,7 @@ from sqlalchemy import exists, or_, select
 from sqlalchemy.orm import Session
 
 from portal.core.access import Actor
+from portal.credits import bulk
 from portal.credits.models import Fund, LedgerAccount, Lot, Meter
 from portal.credits.operations import journal, wallets
 from portal.credits.states import MeterState
@@ -36,7 +37,7 @@ def sweep(db: Session, *, now: datetime, most: int = MOST_AT_ONCE) -> int:
     if not due:
         return 0
     locked = wallets.lock(db, {row.wallet_id for row in due}, is_patient=False)
-    rows = db.execute(query.where(Lot.id.in_([row.id for row in due]), Lot.wallet_id.in_(locked))).all()
+    rows = db.execute(query.where(bulk.among(Lot.id, [row.id for row in due]), bulk.among(Lot.wallet_id, locked))).all()
     bookings = [
         journal.Booking(
             f"exp:{row.id}:{row.version}",

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import BigInteger, and_, case, cast, extract, func, insert, literal, select, update
+from sqlalchemy import BigInteger, Interval, and_, case, cast, extract, func, insert, literal, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.types import UUID
 
@@ -202,12 +202,12 @@ def record_proven(db: Session, rows: Sequence[Proven], *, now: datetime) -> None
         last_seen_at=func.greatest(Meter.last_seen_at, given.c.last_seen_at),
         recorded_at=case((proven_s > Meter.proven_s, now), else_=Meter.recorded_at),
         due_at=case(
-            (and_(Meter.state == MeterState.OPEN, Meter.started_at.is_(None)), Meter.windows_end_at - RENEW_BEFORE),
+            (and_(Meter.state == MeterState.OPEN, Meter.started_at.is_(None)), Meter.windows_end_at - literal(RENEW_BEFORE, Interval())),
             (and_(Meter.state != MeterState.OPEN, proven_s > Meter.proven_s), now),
             else_=Meter.due_at,
         ),
     )
-    db.execute(changed.where(same, Meter.id.in_(ids)), execution_options={"synchronize_session": False})
+    db.execute(changed.where(same, bulk.among(Meter.id, ids)), execution_options={"synchronize_session": False})
 
 
 def _merged(rows: Sequence[Proven]) -> Mapping[tuple[uuid.UUID, int], dict[str, object]]:

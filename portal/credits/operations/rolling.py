@@ -8,6 +8,7 @@ from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
 from portal.core.access import Actor
+from portal.credits import bulk
 from portal.credits.models import Meter
 from portal.credits.operations import wallets, work
 from portal.credits.operations.batch import Batch
@@ -49,7 +50,7 @@ def roll_due(db: Session, *, now: datetime, most: int = MOST_AT_ONCE) -> Rolled:
     locked = set(wallets.lock(db, {row.wallet_id for row in due}, is_patient=False))
     rolled.skipped.extend(row.session_id for row in due if row.wallet_id not in locked)
     ids = [row.id for row in due if row.wallet_id in locked]
-    meters = {meter.id: meter for meter in work.load(db, and_(Meter.id.in_(ids), Meter.due_at <= now))}
+    meters = {meter.id: meter for meter in work.load(db, and_(bulk.among(Meter.id, ids), Meter.due_at <= now))}
     batch = Batch(now=now)
     for meter_id in ids:
         if meter_id in meters:

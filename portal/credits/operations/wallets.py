@@ -12,6 +12,7 @@ from portal.core import audit
 from portal.core.access import Actor
 from portal.core.errors import N_, Conflict, NotFound
 from portal.core.ids import new_id
+from portal.credits import bulk
 from portal.credits.models import Wallet
 from portal.credits.operations import journal
 
@@ -40,7 +41,7 @@ def lock(db: Session, wallet_ids: Iterable[uuid.UUID], *, is_patient: bool = Tru
     is_patient=False leaves out wallets that somebody else holds. FOR NO KEY UPDATE: rows that only refer to a
     wallet can still be written by others.
     """
-    query = select(Wallet.id).where(Wallet.id.in_(list(wallet_ids))).order_by(Wallet.id)
+    query = select(Wallet.id).where(bulk.among(Wallet.id, wallet_ids)).order_by(Wallet.id)
     return list(db.execute(query.with_for_update(key_share=True, skip_locked=not is_patient)).scalars())
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from portal.core.quantities import whole_seconds
+from portal.credits import bulk
 from portal.credits.models import Hold, HoldShare, LedgerAccount, Lot, Meter, MeterSegment, Wallet
 from portal.credits.rules.costs import Segment, cost_ucr
 from portal.credits.rules.lots import LotState, payers
@@ -173,7 +174,7 @@ def lots_of(db: Session, wallet_ids: set[uuid.UUID]) -> defaultdict[uuid.UUID, l
         .add_columns(Lot.effective_at, Lot.expires_at, available.balance_ucr.label("available_ucr"))
         .join(available, available.id == Lot.available_account_id)
         .join(held, held.id == Lot.held_account_id)
-        .where(Lot.wallet_id.in_(wallet_ids), or_(available.balance_ucr > 0, held.balance_ucr > 0))
+        .where(bulk.among(Lot.wallet_id, wallet_ids), or_(available.balance_ucr > 0, held.balance_ucr > 0))
     )
     found: defaultdict[uuid.UUID, list[LotState]] = defaultdict(list)
     for row in db.execute(query):
@@ -197,7 +198,7 @@ def _lot(row: Any) -> LotState:
 
 
 def _segments(db: Session, meter_ids: Sequence[uuid.UUID]) -> defaultdict[uuid.UUID, list[Segment]]:
-    query = select(MeterSegment).where(MeterSegment.meter_id.in_(meter_ids)).order_by(MeterSegment.meter_id, MeterSegment.segment)
+    query = select(MeterSegment).where(bulk.among(MeterSegment.meter_id, meter_ids)).order_by(MeterSegment.meter_id, MeterSegment.segment)
     found: defaultdict[uuid.UUID, list[Segment]] = defaultdict(list)
     for row in db.execute(query).scalars():
         found[row.meter_id].append(Segment(row.segment, row.starts_s, row.rate_ucr_per_hour))
@@ -211,7 +212,7 @@ def _holds(db: Session, meter_ids: Sequence[uuid.UUID], lots: dict[uuid.UUID, Lo
         .add_columns(HoldShare.position, HoldShare.lot_id, HoldShare.amount_ucr.label("share_ucr"))
         .add_columns(HoldShare.captured_ucr.label("share_captured_ucr"), HoldShare.released_ucr.label("share_released_ucr"))
         .join(HoldShare, HoldShare.hold_id == Hold.id)
-        .where(Hold.meter_id.in_(meter_ids), Hold.state == HoldState.OPEN)
+        .where(bulk.among(Hold.meter_id, meter_ids), Hold.state == HoldState.OPEN)
         .order_by(Hold.meter_id, Hold.window, HoldShare.position)
     )
     found: defaultdict[uuid.UUID, list[HoldWork]] = defaultdict(list)

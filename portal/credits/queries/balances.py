@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, LateralFromClause, ScalarSelect, and_, case, cast, extract, func, literal, select, true
+from sqlalchemy import BigInteger, ColumnElement, ScalarSelect, and_, case, cast, extract, func, literal, select, true
 from sqlalchemy.orm import Session, aliased
+from sqlalchemy.sql.selectable import LateralFromClause
 
 from portal.core.database import Instant
 from portal.core.errors import NotFound
 from portal.core.quantities import SECONDS_PER_HOUR
+from portal.credits import bulk
 from portal.credits.models import Hold, LedgerAccount, Lot, Meter, MeterSegment, Wallet
 from portal.credits.states import HoldState, MeterState
 
@@ -118,7 +120,7 @@ def balances(db: Session, wallet_ids: Sequence[uuid.UUID], *, now: datetime) -> 
         .add_columns((-debt.balance_ucr).label("debt_ucr"))
         .join(debt, debt.id == Wallet.debt_usage_account_id)
         .join(running, true())
-        .where(Wallet.id.in_(wallet_ids))
+        .where(bulk.among(Wallet.id, wallet_ids))
     )
     return {row.id: _balance(row, now) for row in db.execute(query)}
 
@@ -150,7 +152,7 @@ def session_costs(db: Session, session_ids: Sequence[uuid.UUID], *, now: datetim
         .add_columns(running_seconds(now).label("duration_s"), last_rate.correlate(Meter).scalar_subquery().label("rate_ucr_per_hour"))
         .add_columns(open_holds.where(Hold.meter_id == Meter.id, Hold.state == HoldState.OPEN).correlate(Meter).scalar_subquery().label("held_ucr"))
         .join(cost, true())
-        .where(Meter.session_id.in_(session_ids))
+        .where(bulk.among(Meter.session_id, session_ids))
         .order_by(Meter.session_id, Meter.generation)
         .execution_options(populate_existing=True)
     )
