@@ -114,7 +114,13 @@ def _shared() -> list[LimitInForce]:
             "Sessions share the machine's network. They can reach what listens on it: the portal's pages, and the hub's and the proxy's interfaces, "
             "which refuse a call without a key. The database listens on a socket file that a session cannot see.",
         ),
-        LimitInForce("account", False, "none", "All sessions run under the hub's own account; the walls between them are the sandbox's."),
+        LimitInForce(
+            "account",
+            False,
+            "superuser" if os.geteuid() == 0 else "none",
+            "All sessions run under the hub's own account; the walls between them are the sandbox's."
+            + (" That account is the superuser's here: run the hub under an ordinary one." if os.geteuid() == 0 else ""),
+        ),
     ]
 
 

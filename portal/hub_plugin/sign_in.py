@@ -36,6 +36,9 @@ class PortalAuthenticator(GenericOAuthenticator):  # type: ignore[misc]
     async def refresh_user(self, user: Any, handler: Any = None, **arguments: Any) -> Any:
         """Ask the portal again who this is; without an answer the person stays who they were."""
         auth_state = await user.get_auth_state()
+        if not auth_state and getattr(handler, "_token_authenticated", False):
+            # The portal made this person, who has not come by in a browser yet; the session's own token speaks.
+            return True
         try:
             if auth_state:
                 await self.token_to_user(auth_state["token_response"])

@@ -198,10 +198,19 @@ class SessionSpawner(Spawner):  # type: ignore[misc]
             environment=self._agent.settings.session_environment,
             synthetic_etc=sandbox.write_synthetic_etc(state / "etc", self.user.name),
             read_only=tuple(Path(path) for path in self.read_only_paths),
+            hidden=self._hidden(),
             jupyter_config=Path(self.jupyter_config_dir) if self.jupyter_config_dir else None,
             devices=devices,
             scratch_bytes=grant.memory_limit_bytes // _SCRATCH_SHARE,
         )
+
+    def _hidden(self) -> tuple[Path, ...]:
+        """Return what of the environment sessions must not have.
+
+        The notebook debugger listens on the machine's loopback, which all sessions share, and asks nobody
+        who they are: whoever connects runs code in the session.
+        """
+        return tuple(self._agent.settings.session_environment.glob("lib/python3*/site-packages/debugpy"))
 
     def _home_inside(self) -> str:
         return f"/home/{self.user.name}"

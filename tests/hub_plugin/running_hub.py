@@ -35,6 +35,7 @@ c.PortalAuthenticator.overrun_s = {overrun}
 c.PortalAuthenticator.auth_refresh_age = 1
 c.JupyterHub.services.append({{"name": "tests", "api_token": {admin!r}}})
 c.JupyterHub.load_roles.append({{"name": "tests", "scopes": ["admin:users", "admin:servers", "tokens", "access:servers"], "services": ["tests"]}})
+{extra}
 """
 
 
@@ -62,7 +63,7 @@ def wait_for(condition, timeout_s=20.0, what="the condition"):
 class RunningHub:
     """The hub and its proxy; all their files lie in `folder`, kept short for socket paths."""
 
-    def __init__(self, folder, portal, database_url, *, has_stub=True, interval_s=1.0, overrun_s=7200.0, patience_s=3.0, variables=None):
+    def __init__(self, folder, portal, database_url, *, has_stub=True, interval_s=1.0, overrun_s=7200.0, patience_s=3.0, variables=None, extra_config=""):
         self.folder = folder
         self.portal = portal
         self.state = folder / "state"
@@ -77,6 +78,7 @@ class RunningHub:
                 interval=interval_s,
                 overrun=overrun_s,
                 admin=ADMIN_TOKEN,
+                extra=extra_config,
                 project=str(ROOT / "jupyterhub_config.py"),
             )
         )
@@ -172,6 +174,17 @@ class RunningHub:
     def servers(self, username):
         answer = self.call("GET", f"/users/{username}", params={"include_stopped_servers": ""})
         return answer.json()["servers"]
+
+    def is_ready(self, username, server):
+        return self.servers(username).get(server, {}).get("ready", False)
+
+    def sign_in(self, username):
+        """Return a browser in which this person has signed in through the portal."""
+        self.portal.signed_in_as = username
+        browser = httpx.Client(follow_redirects=True, timeout=30.0)
+        answer = browser.get(f"{self.url}/hub/home")
+        assert answer.status_code == 200, answer.text
+        return browser
 
     def record(self, session_id):
         found = Registry(self.state / "sessions").of_session(session_id)

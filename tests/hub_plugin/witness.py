@@ -1,0 +1,60 @@
+"""A witness of its own: looks at the machine's process table, knows nothing of the plug-in's records."""
+
+import os
+import threading
+import time
+from pathlib import Path
+
+
+def processes_with(marker):
+    """Return the process ids on this machine whose environment or command line holds `marker`."""
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit() and int(name) != os.getpid():
+            for file in ("environ", "cmdline"):
+                try:
+                    text = Path(f"/proc/{name}/{file}").read_bytes()
+                    is_zombie = b") Z " in Path(f"/proc/{name}/stat").read_bytes()
+                except OSError:
+                    continue
+                if marker.encode() in text and not is_zombie:
+                    found.append(int(name))
+                    break
+    return found
+
+
+class Witness:
+    """Notes the first and the last moment at which any process carries the marker."""
+
+    def __init__(self, marker):
+        self.marker = marker
+        self.first = self.last = None
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    @property
+    def seconds(self):
+        return self.last - self.first
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._ended.set()
+        self._thread.join()
+
+    def _look(self):
+        while not self._ended.is_set():
+            if processes_with(self.marker):
+                self.last = time.monotonic()
+                self.first = self.first or self.last
+            time.sleep(0.02)
+
+
+def observed_seconds(observations):
+    """Return how long a session's process lived according to what was observed of it."""
+    started = next(observation for observation in observations if observation["kind"] == "started")
+    exited = next(observation for observation in observations if observation["kind"] == "exited")
+    begin_ns = started["monotonic_ns"] - started["process_age_ns"]
+    return (exited["monotonic_ns"] - begin_ns) / 1e9
