@@ -184,7 +184,8 @@ class Agent:
         while True:
             try:
                 await work()
-            except Exception:  # noqa: BLE001 - logged; the loop that bills rest on must not end for one bad turn
+            except Exception:
+                # The loop that bills rest on must not end for one bad turn.
                 self.log.exception("A turn of %s failed; the next one comes in %s s", getattr(work, "__name__", work), interval_s)
             await asyncio.sleep(interval_s)
 

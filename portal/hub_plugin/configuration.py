@@ -46,7 +46,7 @@ def _addresses(c: Any, settings: HubSettings) -> None:
 
 def _sign_in(c: Any, settings: HubSettings) -> None:
     c.JupyterHub.authenticator_class = PortalAuthenticator
-    c.CryptKeeper.keys = [key.encode() for key in settings.crypt_key.split(";")]
+    c.CryptKeeper.keys = settings.crypt_key.split(";")
     portal = c.PortalAuthenticator
     portal.client_id = "jupyterhub"
     portal.client_secret = settings.oidc_secret

@@ -38,15 +38,11 @@ def place(home: Path, files: Sequence[HomeFile]) -> list[str]:
     Left alone is a path that exists, or that leads through a link or a file: the owner's arrangement
     of the own home wins over ours.
     """
-    skipped = []
     root = os.open(home, _FOLDER)
     try:
-        for file in files:
-            if not _place_one(root, file):
-                skipped.append(file.path)
+        return [file.path for file in files if not _place_one(root, file)]
     finally:
         os.close(root)
-    return skipped
 
 
 def _place_one(root: int, file: HomeFile) -> bool:

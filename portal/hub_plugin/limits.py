@@ -63,15 +63,23 @@ def write(path: Path, limits: list[LimitInForce]) -> None:
     path.chmod(0o644)
 
 
+def _held(limit: str, how: str, detail: str) -> LimitInForce:
+    return LimitInForce(limit=limit, enforced=True, how=how, detail=detail)
+
+
+def _open(limit: str, how: str, detail: str) -> LimitInForce:
+    return LimitInForce(limit=limit, enforced=False, how=how, detail=detail)
+
+
 def _walls(probe: ProbeResult | None) -> list[LimitInForce]:
     def wall(limit: str, is_held: Callable[[ProbeResult], bool], detail: str) -> LimitInForce:
         if probe is None:
-            return LimitInForce(limit, False, "none", "Sessions run without a sandbox on this machine, by its operator's choice.")
+            return _open(limit, "none", "Sessions run without a sandbox on this machine, by its operator's choice.")
         if probe.problem:
-            return LimitInForce(limit, False, "refused", f"The sandbox does not work here, so no session starts: {probe.problem}")
+            return _open(limit, "refused", f"The sandbox does not work here, so no session starts: {probe.problem}")
         if not is_held(probe):
-            return LimitInForce(limit, False, "failed", "The sandbox runs, but the trial at the hub's start got through this wall.")
-        return LimitInForce(limit, True, "sandbox", detail)
+            return _open(limit, "failed", "The sandbox runs, but the trial at the hub's start got through this wall.")
+        return _held(limit, "sandbox", detail)
 
     return [
         wall(
@@ -88,35 +96,33 @@ def _walls(probe: ProbeResult | None) -> list[LimitInForce]:
 def _amounts(groups: ControlGroups | None, process_limit: str) -> list[LimitInForce]:
     folders = groups.folders if groups is not None else {}
     memory = (
-        LimitInForce("memory", True, "control_group", "The kernel holds the session to its memory.")
+        _held("memory", "control_group", "The kernel holds the session to its memory.")
         if "memory" in folders
-        else LimitInForce("memory", True, "watched", "The session's own memory is looked at every few seconds; well over its limit it is stopped.")
+        else _held("memory", "watched", "The session's own memory is looked at every few seconds; well over its limit it is stopped.")
     )
     cpu = (
-        LimitInForce("cpu", True, "control_group", "The kernel holds the session to its processors' time.")
+        _held("cpu", "control_group", "The kernel holds the session to its processors' time.")
         if "cpu" in folders
-        else LimitInForce("cpu", False, "none", "Sessions run at a lower priority than the hub, but one may use an idle processor beyond its share.")
+        else _open("cpu", "none", "Sessions run at a lower priority than the hub, but one may use an idle processor beyond its share.")
     )
     processes = {
-        "control_group": LimitInForce("processes", True, "control_group", f"At most {launch.PROCESSES_MAX} processes and threads a session."),
-        "process_limit": LimitInForce("processes", True, "process_limit", f"At most {launch.PROCESSES_MAX} processes and threads."),
-    }.get(process_limit, LimitInForce("processes", False, "none", "The number of processes is not limited on this machine."))
-    return [memory, cpu, processes, LimitInForce("files", True, "process_limit", f"At most {launch.OPEN_FILES_MAX} open files a process; no core dumps.")]
+        "control_group": _held("processes", "control_group", f"At most {launch.PROCESSES_MAX} processes and threads a session."),
+        "process_limit": _held("processes", "process_limit", f"At most {launch.PROCESSES_MAX} processes and threads."),
+    }.get(process_limit, _open("processes", "none", "The number of processes is not limited on this machine."))
+    return [memory, cpu, processes, _held("files", "process_limit", f"At most {launch.OPEN_FILES_MAX} open files a process; no core dumps.")]
 
 
 def _shared() -> list[LimitInForce]:
     return [
-        LimitInForce("storage", False, "none", "Homes have no quota on this machine: a full disk is everyone's."),
-        LimitInForce(
+        _open("storage", "none", "Homes have no quota on this machine: a full disk is everyone's."),
+        _open(
             "network",
-            False,
             "none",
             "Sessions share the machine's network. They can reach what listens on it: the portal's pages, and the hub's and the proxy's interfaces, "
             "which refuse a call without a key. The database listens on a socket file that a session cannot see.",
         ),
-        LimitInForce(
+        _open(
             "account",
-            False,
             "superuser" if os.geteuid() == 0 else "none",
             "All sessions run under the hub's own account; the walls between them are the sandbox's."
             + (" That account is the superuser's here: run the hub under an ordinary one." if os.geteuid() == 0 else ""),

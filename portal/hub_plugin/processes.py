@@ -109,7 +109,7 @@ async def wait_for_exit(identity: ProcessIdentity) -> None:
     except ProcessLookupError:
         return
     except OSError:
-        while is_alive(identity):
+        while is_alive(identity):  # noqa: ASYNC110 - this kernel tells of no exit but of a child's
             await asyncio.sleep(_FALLBACK_POLL_S)
         return
     try:
@@ -135,7 +135,7 @@ def tree(identity: ProcessIdentity) -> list[ProcessIdentity]:
     if not is_alive(identity):
         return []
     children: dict[int, list[ProcessStat]] = {}
-    for name in os.listdir("/proc"):
+    for name in os.listdir("/proc"):  # noqa: PTH208 - names are all that is wanted
         if name.isdigit() and (stat := read_stat(int(name))) is not None and stat.state not in {"Z", "X"}:
             children.setdefault(stat.parent_pid, []).append(stat)
     found = [identity]
@@ -176,9 +176,9 @@ def owns_listener(identity: ProcessIdentity, port: int) -> bool:
     for process in tree(identity):
         folder = f"/proc/{process.pid}/fd"
         with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
-            for name in os.listdir(folder):
+            for name in os.listdir(folder):  # noqa: PTH208 - names are all that is wanted
                 with suppress(FileNotFoundError, ProcessLookupError):
-                    if os.readlink(f"{folder}/{name}") in sockets:
+                    if os.readlink(f"{folder}/{name}") in sockets:  # noqa: PTH115 - a link to a socket is no path
                         return True
     return False
 

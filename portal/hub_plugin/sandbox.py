@@ -98,6 +98,11 @@ def device_files(paths: Sequence[str]) -> tuple[str, ...]:
     return tuple(wanted)
 
 
+def missing(paths: Sequence[str]) -> list[str]:
+    """Return the device files that this machine does not have."""
+    return [path for path in paths if not Path(path).is_char_device()]
+
+
 def write_synthetic_etc(directory: Path, username: str) -> Path:
     """Write the passwd, group and nsswitch.conf that a session sees, and return their folder."""
     folder = directory / username
@@ -156,9 +161,7 @@ def probe(sandbox: Sandbox, hidden: Sequence[Path]) -> ProbeResult:
     """Run a small program inside and look at what it sees; `hidden` are paths that it must not find."""
     script = (
         'cd /proc && set -- [0-9]*; echo "$#"; cd /dev && echo *; id -u; (: >/made) 2>/dev/null && echo yes || echo no; '
-        + "found=no; "
-        + "".join(f"[ -e {shlex.quote(str(path))} ] && found=yes; " for path in hidden)
-        + 'echo "$found"'
+        "found=no; " + "".join(f"[ -e {shlex.quote(str(path))} ] && found=yes; " for path in hidden) + 'echo "$found"'
     )
     try:
         done = subprocess.run(  # noqa: S603 - our own command

@@ -70,9 +70,7 @@ class Sessions:
         note.unlink(missing_ok=True)
         gated = launch.start_gated(request.command, environment=request.environment, exit_note=note, log=self._logs / f"{key}.log")
         try:
-            process = identify(gated.popen.pid)
-            if process is None:
-                raise SessionNotStarted("The session's first process ended at once.")
+            process = _identified(gated.popen.pid)
             launch.limit(process.pid)
             self._confine(key, process.pid, grant)
             record = self._record_of(grant, request, process)
@@ -122,9 +120,7 @@ class Sessions:
     def learn_lease(self, session_id: str, held_until: datetime) -> list[SessionRecord]:
         """Remember until when a session is paid, and return its records."""
         changed = [
-            self._registry.update(record.key, held_until=held_until, stop_at_ns=self._stop_at_ns(held_until))
-            if record.held_until != held_until
-            else record
+            self._registry.update(record.key, held_until=held_until, stop_at_ns=self._stop_at_ns(held_until)) if record.held_until != held_until else record
             for record in self._registry.of_session(session_id)
         ]
         return [record for record in changed if record is not None]
@@ -257,6 +253,13 @@ class Sessions:
     def _release_groups(self, key: str) -> None:
         if self._groups is not None:
             self._groups.remove(key)
+
+
+def _identified(pid: int) -> ProcessIdentity:
+    process = identify(pid)
+    if process is None:
+        raise SessionNotStarted("The session's first process ended at once.")
+    return process
 
 
 def _observation(

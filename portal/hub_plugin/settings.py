@@ -8,6 +8,9 @@ from enum import StrEnum
 from pathlib import Path
 from urllib.parse import urlsplit
 
+_CRYPT_KEYS = r"(?:[0-9a-fA-F]{64}|[A-Za-z0-9+/_-]{43}=)(?:;(?:[0-9a-fA-F]{64}|[A-Za-z0-9+/_-]{43}=))*"
+_POSTGRESQL = r"postgresql(?:\+psycopg)?://.+"
+
 
 class BadSetting(ValueError):
     """A variable of the environment is missing or wrong; the message says which, and what would be right."""
@@ -53,12 +56,8 @@ class HubSettings:
             plugin_key=reader.secret("HUB_PLUGIN_KEY"),
             service_token=reader.secret("HUB_SERVICE_TOKEN"),
             oidc_secret=reader.secret("HUB_OIDC_SECRET"),
-            crypt_key=reader.matching(
-                "JUPYTERHUB_CRYPT_KEY", r"(?:[0-9a-fA-F]{64}|[A-Za-z0-9+/_-]{43}=)(?:;.+)?", "32 random bytes in hex: openssl rand -hex 32", is_secret=True
-            ),
-            database_url=reader.matching(
-                "HUB_DATABASE_URL", r"postgresql(?:\+psycopg)?://.+", "a PostgreSQL address such as postgresql+psycopg://hub@/hub?host=/run/postgresql", is_secret=True
-            ),
+            crypt_key=reader.matching("JUPYTERHUB_CRYPT_KEY", _CRYPT_KEYS, "32 random bytes in hex: openssl rand -hex 32", is_secret=True),
+            database_url=reader.matching("HUB_DATABASE_URL", _POSTGRESQL, "a PostgreSQL address, postgresql+psycopg://…/hub", is_secret=True),
             state_dir=Path(reader.text("HUB_STATE_DIR", "a folder for homes, spool and cookie secret, such as var/hub")).absolute(),
             session_environment=reader.environment_dir("SESSION_ENVIRONMENT"),
             isolation=reader.isolation("SESSION_ISOLATION"),

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from jupyterhub.spawner import SpawnException, Spawner
+from jupyterhub.spawner import Spawner, SpawnException
 from jupyterhub.traitlets import Command
 from jupyterhub.utils import random_port
 from traitlets import Float, List, Unicode, default
@@ -140,7 +140,9 @@ class SessionSpawner(Spawner):  # type: ignore[misc]
     def get_env(self) -> dict[str, str]:
         """Return the session's whole environment: the hub's words for it and ours, nothing of the hub's own."""
         inherited = {
-            name: str(value) for name, value in super().get_env().items() if value is not None and (name.startswith(_KEPT_VARIABLES) or name in self.environment)
+            name: str(value)
+            for name, value in super().get_env().items()
+            if value is not None and (name.startswith(_KEPT_VARIABLES) or name in self.environment)
         }
         programs = self._agent.settings.session_environment / "bin"
         return inherited | {
@@ -170,7 +172,7 @@ class SessionSpawner(Spawner):  # type: ignore[misc]
         if skipped := await asyncio.to_thread(homes.place, home, grant.files):
             self.log.info("Left alone in the home of %s: %s", self.user.name, ", ".join(skipped))
         paths = sandbox.device_files([path for device in grant.devices for path in device.paths])
-        if missing := [path for path in paths if not Path(path).exists()]:
+        if missing := sandbox.missing(paths):
             raise SessionNotStarted(f"granted devices are missing on this machine: {missing}")
         settings = self._agent.settings
         environment = self.get_env() | _device_environment(grant) | dict(grant.environment)

@@ -7,6 +7,7 @@ spool's offsets cannot be mistaken for an old one's. One process at a time, enfo
 """
 
 import fcntl
+import itertools
 import json
 import os
 import secrets
@@ -116,7 +117,7 @@ class Spool:
         """Delete files that are acknowledged and older than 35 days; return how many."""
         with self._mutex:
             files, deleted = self._files(), 0
-            for path, following in zip(files, files[1:], strict=False):
+            for path, following in itertools.pairwise(files):
                 newest = datetime.fromtimestamp(path.stat().st_mtime, UTC)
                 if int(following.stem) - 1 <= self.acknowledged_offset and now - newest > timedelta(days=KEEP_DAYS):
                     path.unlink()

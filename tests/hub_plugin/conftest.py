@@ -12,7 +12,6 @@ from tests.hub_plugin.fake_portal import FakePortal
 from tests.hub_plugin.running_hub import RunningHub, free_ports
 
 
-
 @pytest.fixture
 def portal():
     fake = FakePortal(free_ports(1)[0]).start()

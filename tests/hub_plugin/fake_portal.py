@@ -114,7 +114,8 @@ class FakePortal:
     def observe(self, body):
         with self.lock:
             offsets = [observation["offset"] for observation in body["observations"]]
-            assert offsets == sorted(offsets) and len(offsets) <= 500
+            assert offsets == sorted(offsets)
+            assert len(offsets) <= 500
             self.batches.append((body["agent"], offsets))
             for observation in body["observations"]:
                 key = (body["agent"], observation["offset"])
@@ -171,6 +172,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Location", query["redirect_uri"] + "?" + urlencode({"code": code, "state": query["state"]}))
         self.send_header("Content-Length", "0")
         self.end_headers()
+        return None
 
     def token(self, form):
         expected = "Basic " + base64.b64encode(f"jupyterhub:{OIDC_SECRET}".encode()).decode()

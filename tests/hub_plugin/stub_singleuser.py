@@ -4,7 +4,6 @@ It stands where JupyterLab would, inside the sandbox, with everything a person's
 """
 
 import contextlib
-import datetime
 import io
 import json
 import os
@@ -12,6 +11,7 @@ import sys
 import threading
 import traceback
 import urllib.request
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlparse
 
@@ -34,7 +34,7 @@ class Handler(BaseHTTPRequestHandler):
         with contextlib.redirect_stdout(output):
             try:
                 exec(compile(source, "posted", "exec"), {})  # noqa: S102
-            except BaseException:  # noqa: BLE001
+            except BaseException:
                 traceback.print_exc(file=output)
         self.answer(200, {"output": output.getvalue()})
 
@@ -52,7 +52,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def report_activity():
-    now = datetime.datetime.now(datetime.UTC).isoformat()
+    now = datetime.now(UTC).isoformat()
     body = json.dumps({"servers": {os.environ["JUPYTERHUB_SERVER_NAME"]: {"last_activity": now}}, "last_activity": now}).encode()
     headers = {"Authorization": "token " + os.environ["JUPYTERHUB_API_TOKEN"], "Content-Type": "application/json"}
     try:

@@ -100,7 +100,15 @@ def test_leases_are_read():
 
 
 @pytest.mark.parametrize(
-    "answer", [None, [], {}, {"acknowledged_offset": -1, "leases": {}}, {"acknowledged_offset": 1}, {"acknowledged_offset": 1, "leases": {"a": {"held_until": "2026-11-23T15:20:00Z", "stop": 1}}}]
+    "answer",
+    [
+        None,
+        [],
+        {},
+        {"acknowledged_offset": -1, "leases": {}},
+        {"acknowledged_offset": 1},
+        {"acknowledged_offset": 1, "leases": {"a": {"held_until": "2026-11-23T15:20:00Z", "stop": 1}}},
+    ],
 )
 def test_other_delivery_answers_are_refused(answer):
     with pytest.raises(MalformedAnswer):

@@ -1,6 +1,6 @@
 """Files of the portal's land in the home or nowhere, and never on something that is there."""
 
-import os
+from pathlib import Path
 
 import pytest
 
@@ -26,7 +26,11 @@ def test_home_that_is_a_link_or_a_file_is_refused(tmp_path):
 
 
 def test_files_are_written_whole_with_their_folders(tmp_path):
-    files = [HomeFile("courses/gpu/lab-1.ipynb", b"{}"), HomeFile("courses/gpu/donn\u00e9es \u0628\u064a\u0627\u0646\u0627\u062a.csv", b"1,2"), HomeFile("empty", b"")]
+    files = [
+        HomeFile("courses/gpu/lab-1.ipynb", b"{}"),
+        HomeFile("courses/gpu/donn\u00e9es \u0628\u064a\u0627\u0646\u0627\u062a.csv", b"1,2"),
+        HomeFile("empty", b""),
+    ]
     assert place(tmp_path, files) == []
     assert {file.path: (tmp_path / file.path).read_bytes() for file in files} == {file.path: file.content for file in files}
     assert sorted(path.name for path in tmp_path.rglob("*") if path.name.startswith(".")) == []
@@ -54,4 +58,4 @@ def test_nothing_leads_out_of_the_home(tmp_path):
     assert place(home, [HomeFile(path, b"ours") for path in paths]) == paths
     assert list(outside.iterdir()) == []
     assert not (tmp_path / "x").exists()
-    assert not os.path.exists("/etc/x")
+    assert not Path("/etc/x").exists()

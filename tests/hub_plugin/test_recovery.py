@@ -146,7 +146,10 @@ def test_observations_wait_for_the_portal_and_arrive_once_in_order(hub):
     hub.portal.start()
 
     wait_for(lambda: hub.portal.of("waiting", "exited"), 20, "the delivery")
-    wait_for(lambda: json.loads((hub.state / "spool/acknowledged").read_text())["offset"] == max(offset for _, offset in hub.portal.observations), what="the note of it")
+    wait_for(
+        lambda: json.loads((hub.state / "spool/acknowledged").read_text())["offset"] == max(offset for _, offset in hub.portal.observations),
+        what="the note of it",
+    )
     offsets = sorted(offset for _, offset in hub.portal.observations)
     assert offsets == list(range(1, len(offsets) + 1))
     assert len({agent for agent, _ in hub.portal.observations}) == 1
@@ -203,7 +206,13 @@ def test_session_ends_itself_when_it_has_run_too_long_past_what_is_paid(make_hub
 def test_second_hub_on_the_same_state_does_not_start(hub):
     ports = {"HUB_BIND": "127.0.0.1:1"}
     done = subprocess.run(
-        [sys.executable, "-m", "jupyterhub", "-f", str(hub.config)], env=hub.environment | ports, cwd=hub.folder, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-m", "jupyterhub", "-f", str(hub.config)],
+        env=hub.environment | ports,
+        cwd=hub.folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
     assert done.returncode == 1

