@@ -31,4 +31,4 @@ CMD ["jupyterhub", "-f", "jupyterhub_config.py"]
 FROM build AS portal
 ENV PATH=/srv/portal/.venv/bin:/usr/bin:/bin
 EXPOSE 8000
-CMD ["gunicorn", "app:app", "--workers", "2", "--bind", "0.0.0.0:8000", "--access-logfile", "-"]
+CMD ["gunicorn", "app:app", "--workers", "2", "--bind", "0.0.0.0:8000", "--access-logfile", "-", "--no-control-socket"]

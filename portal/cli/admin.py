@@ -1,5 +1,6 @@
 """Commands for administrators: the same operations as the pages, in one transaction each."""
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,6 +46,7 @@ def _transaction() -> Iterator[Session]:
 def migrate() -> None:
     """Bring the database to the newest schema."""
     app = _app()
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     with app.app_context():
         app.extensions["alembic"].upgrade()
 

@@ -58,16 +58,20 @@ class Supervisor:
         self._pid_file.unlink(missing_ok=True)
         return ended
 
-    def start(self, child: Child, *, timeout_s: float = 60.0) -> None:
-        """Start a child and wait until it is ready. Raises ChildFailed."""
-        self.children.append(child)
-        self._spawn(child)
+    def start(self, children: Sequence[Child], *, timeout_s: float = 120.0) -> None:
+        """Start children side by side and wait until all are ready. Raises ChildFailed."""
+        for child in children:
+            self.children.append(child)
+            self._spawn(child)
         deadline = time.monotonic() + timeout_s
-        while not child.is_ready():
-            if child.process is not None and child.process.poll() is not None:
-                raise ChildFailed(self._story(child, "stopped while starting"))
-            if time.monotonic() > deadline:
-                raise ChildFailed(self._story(child, f"was not ready after {timeout_s:.0f} s"))
+        waiting = list(children)
+        while waiting:
+            for child in waiting:
+                if child.process is not None and child.process.poll() is not None:
+                    raise ChildFailed(self._story(child, "stopped while starting"))
+                if time.monotonic() > deadline:
+                    raise ChildFailed(self._story(child, f"was not ready after {timeout_s:.0f} s"))
+            waiting = [child for child in waiting if not child.is_ready()]
             time.sleep(0.05)
 
     def watch(self) -> None:

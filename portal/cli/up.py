@@ -41,9 +41,8 @@ def run(var_dir: Path, *, port: int | None, load_demo: bool) -> int:
         _command(environment, "migrate")
         if load_demo:
             _command(environment, "demo", "load", "--if-empty")
-        for child in children(environment):
-            supervisor.start(child)
-        _say_where(environment, time.monotonic() - started)
+        supervisor.start(children(environment))
+        _say_where(environment, time.monotonic() - started, has_demo=load_demo)
         while True:
             supervisor.watch()
             time.sleep(0.5)
@@ -94,7 +93,7 @@ def hub(environment: LocalEnvironment) -> Child:
 
 
 def _gunicorn(python: str, application: str, port: int, workers: int) -> list[str]:
-    return [python, "-m", "gunicorn", application, "--workers", str(workers), "--bind", f"127.0.0.1:{port}", "--access-logfile", "-", "--timeout", "60"]
+    return [python, "-m", "gunicorn", application, "--workers", str(workers), "--bind", f"127.0.0.1:{port}", "--access-logfile", "-", "--timeout", "60", "--no-control-socket"]
 
 
 def _supervisor(variables: Mapping[str, str], var_dir: Path) -> Supervisor:
@@ -124,7 +123,7 @@ def _answers(url: str):  # type: ignore[no-untyped-def]  # noqa: ANN202 -- a clo
     return is_ready
 
 
-def _say_where(environment: LocalEnvironment, took_s: float) -> None:
+def _say_where(environment: LocalEnvironment, took_s: float, *, has_demo: bool) -> None:
     from portal.demo.people import SIGN_INS  # noqa: PLC0415 -- only this path needs it
 
     print(f"\nThe portal is up after {took_s:.1f} s.\n")
@@ -132,6 +131,9 @@ def _say_where(environment: LocalEnvironment, took_s: float) -> None:
     print(f"  hub     {environment.hub_url}   (sessions are started from the portal)")
     print(f"  mail    {environment.portal_url}/mail")
     print(f"  logs    {environment.variables['PORTAL_VAR_DIR']}/log\n")
+    if not has_demo:
+        print("Ctrl-C stops everything.", flush=True)
+        return
     width = max(len(person.email) for person in SIGN_INS)
     print("  demo sign-ins, all with the password “" + SIGN_INS[0].password + "”:")
     for person in SIGN_INS:
