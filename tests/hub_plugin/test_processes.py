@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from portal.hub_plugin import processes
 from portal.hub_plugin.processes import age_ns, boottime_ns, identify, is_alive, owns_listener, send_signal, tree, wait_for_exit
+from tests.hub_plugin.running_hub import wait_for
 
 
 def sleeping():
@@ -108,7 +109,7 @@ def test_tree_holds_all_descendants():
     for member in reversed(found):
         send_signal(member, signal.SIGKILL)
     process.wait()
-    assert not any(is_alive(member) for member in found)
+    wait_for(lambda: not any(is_alive(member) for member in found), 5, "the end of all")
 
 
 def test_listener_of_the_tree_is_told_from_anothers():
