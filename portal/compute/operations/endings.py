@@ -1,0 +1,95 @@
+"""How a session ends: finished (its end was seen), lost (nobody saw it), or without having run. Each settles its credits.
+
+The caller holds the session's row lock.
+"""
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, update
+from sqlalchemy.orm import Session
+
+from portal.compute.models import ComputeSession, DeviceHold, SessionFile
+from portal.compute.rules import Life
+from portal.compute.states import SESSION, Failure, SessionState, StopCause
+from portal.core import audit, facts, jobs
+from portal.core.access import Actor
+from portal.credits.operations import meters
+
+
+def finish(db: Session, row: ComputeSession, life: Life, *, by: Actor, now: datetime, exit_code: int | None = None) -> None:
+    """End a session whose end was seen: all its proven seconds are booked, the rest of the hold comes back."""
+    row.state = SESSION.target("finish", SessionState(row.state)).value
+    row.stop_cause = row.stop_cause or StopCause.ITSELF.value
+    row.exit_code = exit_code
+    _settle(db, row, life, by=by, now=now)
+
+
+def lose(db: Session, row: ComputeSession, life: Life, *, by: Actor, now: datetime) -> None:
+    """End a session whose end nobody saw: it is billed to its last observation."""
+    row.state = SESSION.target("lose", SessionState(row.state)).value
+    _settle(db, row, life, by=by, now=now)
+
+
+def correct(db: Session, row: ComputeSession, life: Life, *, now: datetime) -> None:
+    """Book what late observations prove of a session that was settled before."""
+    row.proven_s, row.started_at, row.last_seen_at = life.proven_s, life.started_at, life.last_seen_at
+    row.ended_at = life.started_at + timedelta(seconds=life.proven_s)
+    meters.settle(db, session_id=row.id, generation=row.generation, proven_s=life.proven_s, ended_at=row.ended_at, now=now)
+
+
+def fail(db: Session, row: ComputeSession, failure: Failure, *, by: Actor, now: datetime) -> None:
+    """End a session that never became usable: nothing is charged."""
+    row.state = SESSION.target("fail", SessionState(row.state)).value
+    row.failure = failure.value
+    _void(db, row, reason=failure.value, by=by, now=now)
+
+
+def end_unused(db: Session, row: ComputeSession, *, by: Actor, now: datetime) -> None:
+    """End a session that was stopped before it ran: nothing is charged."""
+    name = "cancel" if row.state == SessionState.REQUESTED else "end_unused"
+    row.state = SESSION.target(name, SessionState(row.state)).value
+    _void(db, row, reason=row.stop_cause or StopCause.PERSON.value, by=by, now=now)
+
+
+def _settle(db: Session, row: ComputeSession, life: Life, *, by: Actor, now: datetime) -> None:
+    row.proven_s, row.started_at, row.last_seen_at = life.proven_s, life.started_at, life.last_seen_at
+    row.ended_at = life.started_at + timedelta(seconds=life.proven_s)
+    meters.settle(db, session_id=row.id, generation=row.generation, proven_s=life.proven_s, ended_at=row.ended_at, now=now)
+    _close(db, row, by=by, now=now)
+
+
+def _void(db: Session, row: ComputeSession, *, reason: str, by: Actor, now: datetime) -> None:
+    row.ended_at = now
+    row.proven_s = 0
+    meters.void(db, session_id=row.id, generation=row.generation, reason=reason, now=now)
+    _close(db, row, by=by, now=now)
+
+
+def _close(db: Session, row: ComputeSession, *, by: Actor, now: datetime) -> None:
+    db.flush()
+    release(db, [row.id], now=now)
+    if row.starting_at is not None:
+        # The hub forgets the server's name, and stops what may have come up after all.
+        jobs.enqueue(db, "compute.stop_servers", session_ids=[str(row.id)])
+    audit.record(db, row.state, "compute_session", row.id, by=by, now=now, proven_s=row.proven_s, cause=row.stop_cause, failure=row.failure)
+    facts.write(
+        db,
+        "compute.session_ended",
+        row.id,
+        now=now,
+        number=row.number,
+        project_id=str(row.project_id),
+        person_id=str(row.person_id),
+        state=row.state,
+        cause=row.stop_cause,
+        failure=row.failure,
+        proven_s=row.proven_s,
+    )
+
+
+def release(db: Session, session_ids: Sequence[uuid.UUID], *, now: datetime) -> None:
+    """Give devices back; files that wait to be placed are of no more use."""
+    db.execute(update(DeviceHold).where(DeviceHold.session_id.in_(session_ids), DeviceHold.released_at.is_(None)).values(released_at=now))
+    db.execute(delete(SessionFile).where(SessionFile.session_id.in_(session_ids)))
