@@ -100,10 +100,10 @@ def stop_due(ctx: JobContext) -> None:
 
 
 @job("compute.stop_sessions_of_person", queue=Queue.START)
-def stop_sessions_of_person(ctx: JobContext, person_id: str) -> None:
-    """Ask for the end of all sessions of somebody who was suspended."""
+def stop_sessions_of_person(ctx: JobContext, subject_id: str, **_: object) -> None:
+    """Ask for the end of all sessions of somebody who was suspended; a reaction to that fact."""
     with ctx.transaction() as db:
-        sessions.stop_all_of_person(db, person_id=uuid.UUID(person_id), by=WORKER, now=clock.now(), cause=StopCause.SUSPENDED)
+        sessions.stop_all_of_person(db, person_id=uuid.UUID(subject_id), by=WORKER, now=clock.now(), cause=StopCause.SUSPENDED)
 
 
 @periodic("compute.reconcile", cron="* * * * *", queue=Queue.METER)

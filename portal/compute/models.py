@@ -88,7 +88,7 @@ class PriceVersion(Base):
     ends_at: Mapped[datetime | None]
 
     __table_args__ = (
-        CheckConstraint("rate_ucr_per_hour >= 0", name="rate"),
+        CheckConstraint("rate_ucr_per_hour > 0", name="rate"),
         CheckConstraint("ends_at > starts_at", name="interval"),
         ExcludeConstraint((text("profile_id"), "="), (text("tstzrange(starts_at, ends_at)"), "&&"), name="ex_price_version__no_overlap"),
     )

@@ -3,6 +3,7 @@
 Everything here may happen twice, late or in any order, and the result is the same.
 """
 
+import json
 import logging
 import uuid
 from collections import defaultdict
@@ -144,7 +145,7 @@ def _keep_aside(db: Session, agent: str, aside: Sequence[tuple[int, Quarantine, 
     if not aside:
         return
     rows = [
-        {"id": new_id(), "agent": agent, "agent_offset": offset, "reason": reason.value, "raw": dict(raw), "received_at": now} for offset, reason, raw in aside
+        {"id": new_id(), "agent": agent, "agent_offset": offset, "reason": reason.value, "raw": {"text": json.dumps(raw)[:4000]}, "received_at": now} for offset, reason, raw in aside
     ]
     stored = db.execute(insert(QuarantinedObservation).values(rows).on_conflict_do_nothing().returning(QuarantinedObservation.agent_offset)).scalars().all()
     if stored:
