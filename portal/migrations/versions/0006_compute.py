@@ -132,7 +132,7 @@ def _build_pool() -> None:
         _at("ends_at", nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_price_version"),
         _fk("price_version", "profile_id", "compute_profile"),
-        sa.CheckConstraint("rate_ucr_per_hour >= 0", name="ck_price_version__rate"),
+        sa.CheckConstraint("rate_ucr_per_hour > 0", name="ck_price_version__rate"),
         sa.CheckConstraint("ends_at > starts_at", name="ck_price_version__interval"),
         pg.ExcludeConstraint((sa.text("profile_id"), "="), (sa.text("tstzrange(starts_at, ends_at)"), "&&"), name="ex_price_version__no_overlap", using="gist"),
     )
