@@ -51,7 +51,11 @@ class Offer:
 
 @dataclass(frozen=True)
 class SessionView:
-    """A session as a page shows it. cost_ucr, proven_s and energy_wh go up to `last_seen_at`; energy is an estimate."""
+    """A session as a page shows it.
+
+    used_s, cost_ucr and energy_wh go up to the read while it runs, and are what is proven once it has ended;
+    energy is an estimate.
+    """
 
     id: uuid.UUID
     number: int
@@ -83,6 +87,7 @@ class SessionView:
     stop_cause: StopCause | None
     failure: Failure | None
     proven_s: int
+    used_s: int = 0
     cost_ucr: int = 0
     window_ends_at: datetime | None = None
     is_own: bool = False
@@ -110,8 +115,8 @@ class SessionView:
 
     @property
     def energy_wh(self) -> int:
-        """Return the estimated energy of the proven time."""
-        return energy_estimate_wh(self.power_w, self.proven_s)
+        """Return the estimated energy of the time used."""
+        return energy_estimate_wh(self.power_w, self.used_s)
 
 
 @dataclass(frozen=True)
@@ -210,7 +215,7 @@ def _views(db: Session, rows: Sequence[Row[Any]], actor: Actor, *, now: datetime
         is_own = row.person_id == actor.person_id
         view = SessionView(**fields, is_own=is_own, may_stop=is_own or is_lead or stops_any)
         cost = costs.get(row.id)
-        views.append(view if cost is None else replace(view, cost_ucr=cost.cost_ucr, window_ends_at=cost.window_ends_at))
+        views.append(view if cost is None else replace(view, used_s=cost.duration_s, cost_ucr=cost.cost_ucr, window_ends_at=cost.window_ends_at))
     return views
 
 

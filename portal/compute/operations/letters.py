@@ -37,7 +37,7 @@ def write_letters(db: Session, kind: str, session_ids: Sequence[uuid.UUID], *, n
             "session": row.label or row.profile.get(row.language) or row.profile["en"],
             "number": row.number,
             "project": row.project,
-            "ends_at": cost.window_ends_at.isoformat() if cost is not None and cost.window_ends_at is not None else None,
+            "ends_at": cost.window_ends_at.isoformat() if cost is not None else None,
             "cost_ucr": cost.cost_ucr if cost is not None else 0,
         }
         outbox.queue(db, kind=kind, recipient=Recipient(row.person_id, row.email, row.language, row.zone), context=context, now=now)

@@ -250,12 +250,20 @@ def _book(db: Session, rows: Mapping[uuid.UUID, ComputeSession], *, exit_codes: 
         begun = [session_id for session_id in live if rows[session_id].started_at is None]
         _advance(db, live)
         for session_id in begun:
-            meters.start(db, session_id=session_id, generation=rows[session_id].generation, started_at=live[session_id].started_at, now=now)
-            _plan_stop(db, rows[session_id], live[session_id])
-        booked = [Proven(sid, rows[sid].generation, life.started_at, life.proven_s, life.last_seen_at) for sid, life in sorted(live.items())]
-        meters.record_proven(db, booked, now=now)
+            plan_stop(db, rows[session_id], live[session_id])
+        record(db, [(rows[session_id], life) for session_id, life in sorted(live.items())], now=now)
     for session_id, life in sorted(proven.items()):
         _end(db, rows[session_id], life, exit_code=exit_codes.get(session_id), by=by, now=now)
+
+
+def record(db: Session, proven: Sequence[tuple[ComputeSession, Life]], *, now: datetime) -> None:
+    """Tell the meters what is proven, of sessions that came up: a start that fails is not charged, so it is not told."""
+    came_up = [
+        (row, life)
+        for row, life in proven
+        if not rules.failed_to_start(is_ready_known=row.ready_at is not None, proven_s=life.proven_s, was_asked_to_stop=row.stop_cause is not None)
+    ]
+    meters.record_proven(db, [Proven(row.id, row.generation, life.started_at, life.proven_s, life.last_seen_at) for row, life in came_up], now=now)
 
 
 def _advance(db: Session, live: Mapping[uuid.UUID, Life]) -> None:
@@ -283,7 +291,7 @@ def _advance(db: Session, live: Mapping[uuid.UUID, Life]) -> None:
     db.execute(select(ComputeSession).where(ComputeSession.id.in_(list(live))).execution_options(populate_existing=True)).scalars().all()
 
 
-def _plan_stop(db: Session, row: ComputeSession, life: Life) -> None:
+def plan_stop(db: Session, row: ComputeSession, life: Life) -> None:
     """Have the session looked at when its time is over; each minute's look would be up to a minute late."""
     jobs.enqueue(db, "compute.stop_due", due_at=life.started_at + timedelta(seconds=row.duration_s) - rules.STOP_MARGIN)
 
@@ -317,7 +325,5 @@ def _leases(db: Session, agent: str, mentioned: set[uuid.UUID], *, now: datetime
     costs = credits.session_costs(db, list(states), now=now)
     leases: dict[uuid.UUID, Lease] = {}
     for session_id, state in states.items():
-        cost = costs.get(session_id)
-        ends_at = cost.window_ends_at if cost is not None else None
-        leases[session_id] = Lease(ends_at or now, stop=state not in {SessionState.STARTING, SessionState.RUNNING})
+        leases[session_id] = Lease(costs[session_id].window_ends_at if session_id in costs else now, stop=state not in {SessionState.STARTING, SessionState.RUNNING})
     return leases

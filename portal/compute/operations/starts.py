@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from portal.compute import rules
 from portal.compute.models import ComputeSession
-from portal.compute.operations import endings, tickets
+from portal.compute.operations import endings, observations, tickets
 from portal.compute.states import SESSION, Failure, SessionState
 from portal.core import audit
 from portal.core.access import Actor
@@ -52,6 +52,8 @@ def mark_ready(db: Session, *, session_id: uuid.UUID, by: Actor, now: datetime) 
     row.ready_at = now
     if row.state == SessionState.STARTING:
         row.state = SESSION.target("run", SessionState.STARTING).value
+    db.flush()
+    observations.record(db, [(row, life) for life in observations.lives(db, {row.id: row}).values()], now=now)
     audit.record(db, "ready", "compute_session", row.id, by=by, now=now)
 
 

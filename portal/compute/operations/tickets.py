@@ -147,7 +147,7 @@ def redeem(db: Session, *, token: str, username: str, server: str, now: datetime
     if row is None or db.execute(spend).scalar_one_or_none() is None:
         raise _refusal(db, token=token, username=username, server=server, now=now)
     cost = credits.session_costs(db, [row.id], now=now).get(row.id)
-    if cost is None or cost.window_ends_at is None or cost.window_ends_at <= now:
+    if cost is None or cost.window_ends_at <= now:
         raise SessionNotStarting
     row.redeemed_at = now
     audit.record(db, "redeemed", "compute_session", row.id, by=HUB, now=now, server=server)

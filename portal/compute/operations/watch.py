@@ -28,6 +28,7 @@ from portal.identity import relations as identity
 logger = logging.getLogger(__name__)
 _LOCK = "compute.watch"
 MOST_AT_ONCE = 500
+MOST_ROUNDS = 10
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,15 @@ def roll(db: Session, *, by: Actor, now: datetime) -> None:
     """Roll the windows that are due; warn those whose credit ends, and take the warning back where credit came."""
     if not _alone(db):
         return
-    rolled = meters.roll_due(db, now=now)
-    if rolled.extended:
-        db.execute(update(ComputeSession).where(ComputeSession.id.in_(rolled.extended), ComputeSession.credit_warned_at.is_not(None)).values(credit_warned_at=None))
-    if rolled.refused:
-        _warn(db, list(rolled.refused), now=now)
+    for _ in range(MOST_ROUNDS):
+        rolled = meters.roll_due(db, now=now)
+        if rolled.extended:
+            db.execute(update(ComputeSession).where(ComputeSession.id.in_(rolled.extended), ComputeSession.credit_warned_at.is_not(None)).values(credit_warned_at=None))
+        _warn(db, rolled.refused, now=now)
+        _end_lapsed(db, rolled.lapsed, by=by, now=now)
+        _stop_unpaid(db, rolled.ended, by=by, now=now)
+        if not rolled.has_more:
+            break
     _stop_due(db, by=by, now=now)
     _give_up_old_starts(db, by=by, now=now)
 
@@ -108,7 +113,9 @@ def _alone(db: Session) -> bool:
     return bool(db.execute(select(func.pg_try_advisory_xact_lock(func.hashtextextended(_LOCK, 0)))).scalar_one())
 
 
-def _warn(db: Session, session_ids: list[uuid.UUID], *, now: datetime) -> None:
+def _warn(db: Session, session_ids: Sequence[uuid.UUID], *, now: datetime) -> None:
+    if not session_ids:
+        return
     warned = (
         update(ComputeSession)
         .where(ComputeSession.id.in_(session_ids), ComputeSession.credit_warned_at.is_(None), ComputeSession.state.in_(LIVE))
@@ -120,7 +127,7 @@ def _warn(db: Session, session_ids: list[uuid.UUID], *, now: datetime) -> None:
     costs = credits.session_costs(db, fresh, now=now)
     for session_id in fresh:
         cost = costs.get(session_id)
-        if cost is not None and cost.window_ends_at is not None:
+        if cost is not None:
             jobs.enqueue(db, "compute.stop_due", due_at=cost.window_ends_at - rules.STOP_MARGIN)
     write_letters(db, "compute.credit_ending", fresh, now=now)
 
@@ -133,12 +140,30 @@ def _stop_due(db: Session, *, by: Actor, now: datetime) -> None:
     sessions.stop_rows(db, by_time, by=by, now=now, cause=StopCause.DURATION)
     warned = running.where(ComputeSession.credit_warned_at.is_not(None)).order_by(ComputeSession.id).limit(MOST_AT_ONCE)
     rows = db.execute(warned.with_for_update(skip_locked=True)).scalars().all()
-    if not rows:
-        return
-    costs = credits.session_costs(db, [row.id for row in rows], now=now)
-    unpaid = [row for row in rows if (cost := costs.get(row.id)) is not None and cost.window_ends_at is not None and cost.window_ends_at <= margin]
-    stopped = sessions.stop_rows(db, unpaid, by=by, now=now, cause=StopCause.CREDIT)
+    costs = credits.session_costs(db, [row.id for row in rows], now=now) if rows else {}
+    _stop_for_credit(db, [row for row in rows if row.id in costs and costs[row.id].is_refused and costs[row.id].window_ends_at <= margin], by=by, now=now)
+
+
+def _stop_unpaid(db: Session, session_ids: Sequence[uuid.UUID], *, by: Actor, now: datetime) -> None:
+    """Stop sessions whose held time is over although nobody was in time to stop them."""
+    if session_ids:
+        rows = db.execute(select(ComputeSession).where(ComputeSession.id.in_(session_ids)).order_by(ComputeSession.id).with_for_update()).scalars().all()
+        _stop_for_credit(db, rows, by=by, now=now)
+
+
+def _stop_for_credit(db: Session, rows: Sequence[ComputeSession], *, by: Actor, now: datetime) -> None:
+    stopped = sessions.stop_rows(db, rows, by=by, now=now, cause=StopCause.CREDIT)
     write_letters(db, "compute.session_ended_by_credit", stopped, now=now)
+
+
+def _end_lapsed(db: Session, session_ids: Sequence[uuid.UUID], *, by: Actor, now: datetime) -> None:
+    """End sessions that never started within their first window: the ledger has given their credits back."""
+    if not session_ids:
+        return
+    query = select(ComputeSession).where(ComputeSession.id.in_(session_ids), ComputeSession.state.in_(LIVE)).order_by(ComputeSession.id)
+    rows = db.execute(query.with_for_update()).scalars().all()
+    _settle_rows(db, [row for row in rows if row.state != SessionState.RUNNING], by=by, now=now)
+    sessions.stop_rows(db, [row for row in rows if row.state == SessionState.RUNNING], by=by, now=now, cause=StopCause.NO_EVIDENCE)
 
 
 def _give_up_old_starts(db: Session, *, by: Actor, now: datetime) -> None:
