@@ -85,7 +85,7 @@ def stop_servers(ctx: JobContext, session_ids: list[str]) -> None:
             logger.warning("the hub is away, %s is stopped when it is back: %s", server, error)
             return
         except HubRefused as error:
-            logger.error("the hub refused to stop %s: %s", server, error)
+            logger.warning("the hub refused to stop %s: %s", server, error)
             continue
         if progress is Progress.DONE:
             with ctx.transaction() as db:
@@ -128,7 +128,7 @@ def reconcile(ctx: JobContext) -> None:
         try:
             _hub(ctx).stop(server.username, server.server)
         except (HubAway, HubRefused) as error:
-            logger.error("a server without a session could not be stopped: %s", error)
+            logger.warning("a server without a session could not be stopped: %s", error)
 
 
 def _try_again(ctx: JobContext, launch: starts.Launch) -> None:

@@ -16,7 +16,7 @@ from portal.core.access import Actor
 from portal.core.errors import NotFound
 from portal.core.pages import Page, page_of
 from portal.core.quantities import charge_ucr, energy_estimate_wh
-from portal.credits import queries as credits
+from portal.credits import queries as ledger
 from portal.identity import relations as identity
 from portal.projects import relations as projects
 from portal.projects.states import MemberRole
@@ -203,7 +203,7 @@ def _visible(actor: Actor) -> Select[Any]:
 
 
 def _views(db: Session, rows: Sequence[Row[Any]], actor: Actor, *, now: datetime) -> list[SessionView]:
-    costs = credits.session_costs(db, [row.id for row in rows], now=now) if rows else {}
+    costs = ledger.session_costs(db, [row.id for row in rows], now=now) if rows else {}
     stops_any = actor.has(*HOLDERS[Permission.STOP_ANY_SESSION])
     views: list[SessionView] = []
     for row in rows:

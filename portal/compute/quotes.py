@@ -12,7 +12,7 @@ from portal.compute.queries import Offer
 from portal.core.access import Actor
 from portal.core.errors import NotFound
 from portal.core.quantities import SECONDS_PER_HOUR
-from portal.credits import queries as credits
+from portal.credits import queries as ledger
 from portal.projects import queries as projects
 from portal.projects.queries import ProjectCard
 from portal.projects.states import MemberRole
@@ -122,8 +122,8 @@ def _quote(db: Session, offer: Offer, duration_s: int, project: ProjectCard, *, 
     )
 
 
-def _balance(db: Session, project_id: uuid.UUID, *, now: datetime) -> credits.Balance | None:
+def _balance(db: Session, project_id: uuid.UUID, *, now: datetime) -> ledger.Balance | None:
     try:
-        return credits.balance(db, credits.wallet_of_project(db, project_id), now=now)
+        return ledger.balance(db, ledger.wallet_of_project(db, project_id), now=now)
     except NotFound:
         return None

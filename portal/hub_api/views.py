@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from portal.compute.operations import observations, tickets
 from portal.core import clock
 from portal.core.access import Actor
-from portal.core.errors import Invalid, N_
+from portal.core.errors import N_, Invalid
 from portal.web import access
 from portal.web.database import session
 

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.compute.models import ComputeSession, Profile
-from portal.credits import queries as credits
+from portal.credits import queries as ledger
 from portal.identity import relations as identity
 from portal.notifications.operations import outbox
 from portal.notifications.recipients import Recipient
@@ -19,7 +19,7 @@ def write_letters(db: Session, kind: str, session_ids: Sequence[uuid.UUID], *, n
     """Queue a letter of a kind for each session."""
     if not session_ids:
         return
-    costs = credits.session_costs(db, list(session_ids), now=now)
+    costs = ledger.session_costs(db, list(session_ids), now=now)
     person, project = identity.person.c, projects.project.c
     query = (
         select(ComputeSession.id, ComputeSession.number, ComputeSession.label, Profile.name.label("profile"), project.name.label("project"), project.slug)

@@ -24,9 +24,9 @@ from portal.compute.rules import Life, ProcessId, Span
 from portal.compute.states import LIVE, SESSION, Failure, Quarantine, SessionState
 from portal.core import jobs
 from portal.core.access import Actor
-from portal.core.errors import Invalid, N_
+from portal.core.errors import N_, Invalid
 from portal.core.ids import new_id
-from portal.credits import queries as credits
+from portal.credits import queries as ledger
 from portal.credits.operations import meters
 from portal.credits.operations.meters import Proven
 
@@ -145,7 +145,9 @@ def _keep_aside(db: Session, agent: str, aside: Sequence[tuple[int, Quarantine, 
     if not aside:
         return
     rows = [
-        {"id": new_id(), "agent": agent, "agent_offset": offset, "reason": reason.value, "raw": {"text": json.dumps(raw)[:4000]}, "received_at": now} for offset, reason, raw in aside
+        # As text within JSON: what could not be read may hold what PostgreSQL's JSON does not take.
+        {"id": new_id(), "agent": agent, "agent_offset": offset, "reason": reason.value, "raw": {"text": json.dumps(raw)[:4000]}, "received_at": now}
+        for offset, reason, raw in aside
     ]
     stored = db.execute(insert(QuarantinedObservation).values(rows).on_conflict_do_nothing().returning(QuarantinedObservation.agent_offset)).scalars().all()
     if stored:
@@ -205,7 +207,7 @@ def _merge(db: Session, agent: str, fresh: Sequence[Observed]) -> None:
         )
     statement = insert(ServerProcess).values(rows)
     new, old = statement.excluded, ServerProcess
-    is_earlier = new.anchor_ns < old.anchor_ns
+    is_earlier = (new.anchor_ns < old.anchor_ns) | ((new.anchor_ns == old.anchor_ns) & (new.anchor_at < old.anchor_at))
     db.execute(
         statement.on_conflict_do_update(
             index_elements=["session_id", "generation", "boot_id", "pid", "started_ticks"],
@@ -321,9 +323,10 @@ def _leases(db: Session, agent: str, mentioned: set[uuid.UUID], *, now: datetime
     """Return a lease for each session that this agent reported and that runs, and a stop for each that should not."""
     of_agent = select(ServerProcess.session_id).where(ServerProcess.agent == agent)
     is_named = (ComputeSession.id.in_(of_agent) & ComputeSession.state.in_(LIVE)) | ComputeSession.id.in_(mentioned)
-    states = {session_id: state for session_id, state in db.execute(select(ComputeSession.id, ComputeSession.state).where(is_named))}
-    costs = credits.session_costs(db, list(states), now=now)
+    states = {row.id: row.state for row in db.execute(select(ComputeSession.id, ComputeSession.state).where(is_named))}
+    costs = ledger.session_costs(db, list(states), now=now)
     leases: dict[uuid.UUID, Lease] = {}
     for session_id, state in states.items():
-        leases[session_id] = Lease(costs[session_id].window_ends_at if session_id in costs else now, stop=state not in {SessionState.STARTING, SessionState.RUNNING})
+        held_until = costs[session_id].window_ends_at if session_id in costs else now
+        leases[session_id] = Lease(held_until, stop=state not in {SessionState.STARTING, SessionState.RUNNING})
     return leases

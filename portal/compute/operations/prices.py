@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from portal.compute.models import PriceVersion, Profile
 from portal.core import audit
 from portal.core.access import Actor
-from portal.core.errors import Invalid, N_
+from portal.core.errors import N_, Invalid
 from portal.core.ids import new_id
 
 

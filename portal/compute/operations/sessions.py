@@ -19,9 +19,9 @@ from portal.compute.states import LIVE, SESSION, SessionState, StopCause
 from portal.core import audit, jobs
 from portal.core.access import Actor
 from portal.core.database import Json
-from portal.core.errors import Conflict, Invalid, N_, NotFound, Refused, TooMany
+from portal.core.errors import N_, Conflict, Invalid, NotFound, Refused, TooMany
 from portal.core.ids import new_id
-from portal.credits import queries as credits
+from portal.credits import queries as ledger
 from portal.credits.operations import meters
 from portal.projects import queries as projects
 from portal.projects import relations as project_relations
@@ -140,7 +140,7 @@ def request(
         db,
         session_id=row.id,
         generation=row.generation,
-        wallet_id=credits.wallet_of_project(db, project_id),
+        wallet_id=ledger.wallet_of_project(db, project_id),
         charge_class=profile.charge_class,
         rate_ucr_per_hour=price.rate_ucr_per_hour,
         label=label or row.slug,

@@ -15,9 +15,9 @@ from portal.compute.models import ComputeSession, Device, DeviceHold, Profile, S
 from portal.compute.states import DeviceKind, SessionState
 from portal.core import audit
 from portal.core.access import Actor
-from portal.core.errors import Conflict, N_, Refused
+from portal.core.errors import N_, Conflict, Refused
 from portal.core.ids import digest, new_secret
-from portal.credits import queries as credits
+from portal.credits import queries as ledger
 from portal.identity import relations as identity
 
 HUB = Actor.process("hub")
@@ -146,7 +146,7 @@ def redeem(db: Session, *, token: str, username: str, server: str, now: datetime
     )
     if row is None or db.execute(spend).scalar_one_or_none() is None:
         raise _refusal(db, token=token, username=username, server=server, now=now)
-    cost = credits.session_costs(db, [row.id], now=now).get(row.id)
+    cost = ledger.session_costs(db, [row.id], now=now).get(row.id)
     if cost is None or cost.window_ends_at <= now:
         raise SessionNotStarting
     row.redeemed_at = now

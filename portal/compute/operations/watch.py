@@ -21,7 +21,7 @@ from portal.compute.operations.letters import write_letters
 from portal.compute.states import LIVE, Failure, SessionState, StopCause
 from portal.core import jobs
 from portal.core.access import Actor
-from portal.credits import queries as credits
+from portal.credits import queries as ledger
 from portal.credits.operations import meters
 from portal.identity import relations as identity
 
@@ -47,7 +47,8 @@ def roll(db: Session, *, by: Actor, now: datetime) -> None:
     for _ in range(MOST_ROUNDS):
         rolled = meters.roll_due(db, now=now)
         if rolled.extended:
-            db.execute(update(ComputeSession).where(ComputeSession.id.in_(rolled.extended), ComputeSession.credit_warned_at.is_not(None)).values(credit_warned_at=None))
+            is_warned = ComputeSession.id.in_(rolled.extended) & ComputeSession.credit_warned_at.is_not(None)
+            db.execute(update(ComputeSession).where(is_warned).values(credit_warned_at=None))
         _warn(db, rolled.refused, now=now)
         _end_lapsed(db, rolled.lapsed, by=by, now=now)
         _stop_unpaid(db, rolled.ended, by=by, now=now)
@@ -124,7 +125,7 @@ def _warn(db: Session, session_ids: Sequence[uuid.UUID], *, now: datetime) -> No
         .execution_options(synchronize_session=False)
     )
     fresh = list(db.execute(warned).scalars())
-    costs = credits.session_costs(db, fresh, now=now)
+    costs = ledger.session_costs(db, fresh, now=now)
     for session_id in fresh:
         cost = costs.get(session_id)
         if cost is not None:
@@ -140,7 +141,7 @@ def _stop_due(db: Session, *, by: Actor, now: datetime) -> None:
     sessions.stop_rows(db, by_time, by=by, now=now, cause=StopCause.DURATION)
     warned = running.where(ComputeSession.credit_warned_at.is_not(None)).order_by(ComputeSession.id).limit(MOST_AT_ONCE)
     rows = db.execute(warned.with_for_update(skip_locked=True)).scalars().all()
-    costs = credits.session_costs(db, [row.id for row in rows], now=now) if rows else {}
+    costs = ledger.session_costs(db, [row.id for row in rows], now=now) if rows else {}
     _stop_for_credit(db, [row for row in rows if row.id in costs and costs[row.id].is_refused and costs[row.id].window_ends_at <= margin], by=by, now=now)
 
 
