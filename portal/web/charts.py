@@ -12,7 +12,10 @@ from math import ceil, floor, log10
 from portal.web.formats import date_, number
 
 MONTH_D = 31
-NICE = (1, 2, 2.5, 4, 5, 8, 10)
+CHARACTER_PX = 7.2
+LINE_PX = 18
+_Box = tuple[float, float, float, float]
+NICE = (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)
 
 
 @dataclass(frozen=True)
@@ -149,21 +152,25 @@ def _line_drawing(
     places = [(frame.x(at.timestamp()), frame.y(value)) for at, value in points]
     path = " ".join(f"{x} {y}" for x, y in places)
     (first_x, _), (now_x, now_y) = places[0], places[-1]
-    fits_right = frame.right - now_x > 7.5 * len(now_text) + 12
     marks = [Mark(x, frame.height - 12, text, "middle" if x > frame.left + 8 else "start") for x, text in ((frame.x(at), text) for at, text in ticks)]
-    marks.append(Mark(now_x + (10 if fits_right else -10), max(14, now_y - 12), now_text, "start" if fits_right else "end", "lab-1"))
+    taken: list[_Box] = [(now_x - 8, now_y - 8, now_x + 8, now_y + 8)]
     lines = []
     for event in events:
         x = frame.x(event.at.timestamp())
-        is_left = x + 7 * len(event.label) > frame.right
         lines.append(f"M{x} {frame.top}V{frame.bottom}")
-        marks.append(Mark(x - 6 if is_left else x + 6, frame.top + 16, event.label, "end" if is_left else "start"))
+        beside = [(x + side * 6, float(frame.top + 16 + LINE_PX * row)) for row in range(3) for side in (1, -1)]
+        marks += _place(frame, [event.label], beside, pivot=x, taken=taken)
+    around = [(now_x + side * 10, now_y + down) for down in (-12, -28, -44, 24) for side in (1, -1)]
+    marks += _place(frame, [now_text], around, pivot=now_x, taken=taken, css="lab-1")
     band = dashed = ""
     if forecast:
         early, zero, late = (frame.x(at.timestamp()) for at in (forecast.early_at, forecast.zero_at, forecast.late_at))
         band = f"M{now_x} {now_y}L{early} {frame.bottom}H{late}z"
         dashed = f"M{now_x} {now_y}L{zero} {frame.bottom}"
-        marks += _forecast_marks(frame, forecast.lines, now_x, late)
+        # The higher, the narrower the band and the freer the room beside it.
+        heights = [frame.bottom - (frame.bottom - frame.top) * part for part in (0.42, 0.3, 0.55, 0.18)]
+        outside = [(now_x + (late - now_x) * (y + 26 - now_y) / max(1.0, frame.bottom - now_y) + 8, y) for y in heights]
+        marks += _place(frame, forecast.lines, outside, pivot=frame.left, taken=taken, css="lab-2")
     return _drawing(
         frame,
         marks,
@@ -177,12 +184,30 @@ def _line_drawing(
     )
 
 
-def _forecast_marks(frame: _Frame, lines: Sequence[str], now_x: float, late_x: float) -> list[Mark]:
-    # At this height the band has narrowed, so that a text beside it stays clear of both.
-    y = frame.bottom - (frame.bottom - frame.top) * 0.42
-    width = 7.2 * max(len(line) for line in lines)
-    x = min(now_x + (late_x - now_x) * 0.72, frame.right - width)
-    return [Mark(round(x, 1), round(y + 18 * i, 1), line, "start", "lab-2" if i == 0 else "") for i, line in enumerate(lines)]
+def _place(frame: _Frame, lines: Sequence[str], spots: Sequence[tuple[float, float]], *, pivot: float, taken: list[_Box], css: str = "") -> list[Mark]:
+    """Return the lines of a text at the first spot where nothing else stands, and remember its room.
+
+    A spot left of `pivot` ends there, another starts there. Without a free spot the first one is used,
+    moved inside the frame.
+    """
+    width = CHARACTER_PX * max(len(line) for line in lines)
+    boxes = []
+    for x, y in spots:
+        start = x - width if x < pivot else x
+        boxes.append((start, y - 13, start + width, y + LINE_PX * (len(lines) - 1) + 4))
+    free = [box for box in boxes if frame.left <= box[0] and box[2] <= frame.right and not any(_overlap(box, other) for other in taken)]
+    first = free[0] if free else boxes[0]
+    shift = min(0.0, frame.right - first[2])
+    taken.append(first)
+    index = boxes.index(first)
+    ends = spots[index][0] < pivot
+    x = round((first[2] if ends else first[0]) + shift, 1)
+    top = round(first[1] + 13, 1)
+    return [Mark(x, top + LINE_PX * i, line, "end" if ends else "start", css if i == 0 else "") for i, line in enumerate(lines)]
+
+
+def _overlap(one: _Box, other: _Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def _drawing(

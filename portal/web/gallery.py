@@ -15,7 +15,21 @@ from markupsafe import Markup, escape
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
-from wtforms import BooleanField, EmailField, FileField, IntegerField, PasswordField, RadioField, SelectField, SelectMultipleField, StringField, TextAreaField
+from wtforms import (
+    BooleanField,
+    EmailField,
+    FileField,
+    IntegerField,
+    PasswordField,
+    RadioField,
+    SelectField,
+    SelectMultipleField,
+    StringField,
+    TextAreaField,
+)
+
+# The type stubs are older than WTForms 3.3.
+from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]
 from wtforms.validators import InputRequired
 
 from portal.core import clock
@@ -26,6 +40,7 @@ from portal.web.forms import Form
 WORDS = Path(__file__).resolve().parent / "templates" / "gallery" / "words.json"
 ZONE = ZoneInfo("Africa/Casablanca")
 NOW = datetime(2026, 6, 16, 9, 0, 28, tzinfo=UTC)
+SIGN_IN_LABELS = {"email": "E-mail", "password": "Password", "remember": "Keep me signed in on this device"}
 CODE = """import time, torch
 
 n = 8192
@@ -46,16 +61,20 @@ def words(text: str, **values: Any) -> Markup:
     return escape(shown) % {name: escape(value) for name, value in values.items()} if values else escape(shown)
 
 
+def _choices(*values: str) -> list[SelectChoice]:
+    return [SelectChoice(value) for value in values]
+
+
 class ApplicationSample(Form):
     """One field of each kind, with errors at some."""
 
     name = StringField(validators=[InputRequired()])
     email = EmailField(validators=[InputRequired()])
     hours = IntegerField(validators=[InputRequired()])
-    stage = SelectField(choices=[("", ""), ("idea", "A"), ("pilot", "B")])
+    stage = SelectField(choices=_choices("", "idea", "pilot"))
     summary = TextAreaField(validators=[InputRequired()])
     evidence = FileField()
-    topics = SelectMultipleField(choices=[("energy", "1"), ("health", "2")])
+    topics = SelectMultipleField(choices=_choices("energy", "health"))
     terms = BooleanField(validators=[InputRequired()])
 
 
@@ -70,17 +89,17 @@ class SignInSample(Form):
 class LaunchSample(Form):
     """Machine and duration."""
 
-    profile = RadioField(choices=[(name, name) for name in ("cpu", "small", "large", "full", "four")], validators=[InputRequired()])
-    hours = RadioField(choices=[("1", "1"), ("2", "2"), ("4", "4"), ("8", "8")], validators=[InputRequired()])
-    environment = SelectField(choices=[("torch", "PyTorch 2.8, Python 3.12"), ("jax", "JAX 0.6, Python 3.12")], validators=[InputRequired()])
-    wallet = SelectField(choices=[("soonest", "Darija speech"), ("two", "Tranche 2")], validators=[InputRequired()])
+    profile = RadioField(choices=_choices("cpu", "small", "large", "full", "four"), validators=[InputRequired()])
+    hours = RadioField(choices=_choices("1", "2", "4", "8"), validators=[InputRequired()])
+    environment = SelectField(choices=_choices("PyTorch 2.8, Python 3.12", "JAX 0.6, Python 3.12"), validators=[InputRequired()])
+    wallet = SelectField(choices=_choices("Darija speech", "Tranche 2"), validators=[InputRequired()])
 
 
 class ReviewSample(Form):
     """Two criteria and two comments."""
 
-    feasibility = RadioField(choices=[(str(n), str(n)) for n in range(1, 6)], validators=[InputRequired()])
-    computing = RadioField(choices=[(str(n), str(n)) for n in range(1, 6)], validators=[InputRequired()])
+    feasibility = RadioField(choices=_choices(*"12345"), validators=[InputRequired()])
+    computing = RadioField(choices=_choices(*"12345"), validators=[InputRequired()])
     comment = TextAreaField(validators=[InputRequired()])
     private = TextAreaField()
 
@@ -94,10 +113,10 @@ def sample() -> dict[str, Any]:
         "hour": timedelta(hours=1),
         "minute": timedelta(minutes=1),
         "application": _application(),
-        "sign_in": _labelled(SignInSample(formdata=None), email="E-mail", password="Password", remember="Keep me signed in on this device"),
+        "sign_in": _labelled(SignInSample(formdata=None), **SIGN_IN_LABELS),
         "launch": _launch(),
         "review": _review(),
-        "code": Markup(highlight(CODE, PythonLexer(), HtmlFormatter(nowrap=True))),
+        "code": Markup(highlight(CODE, PythonLexer(), HtmlFormatter(nowrap=True))),  # noqa: S704 -- our own text, escaped by Pygments
         "burn_down": _burn_down(),
         "daily": _daily(),
         "list_page": Page([], next_mark="after:1", previous_mark="before:2"),
@@ -146,8 +165,8 @@ def _labelled(form: Any, **labels: str) -> Any:
     return form
 
 
-def _application() -> Form:
-    form: Any = ApplicationSample(
+def _application() -> Any:
+    form = ApplicationSample(
         formdata=None, name="دارجة Speech", email="salma@example", summary="Speech recognition for Moroccan call centres.\nMeasured on 41 h of calls."
     )
     _labelled(
@@ -161,26 +180,26 @@ def _application() -> Form:
         topics="Topics",
         terms="I accept the terms of the programme",
     )
-    form.stage.choices = [("", words("Choose a stage")), ("idea", words("Idea")), ("pilot", words("Pilot"))]
-    form.topics.choices = [("energy", words("Energy")), ("health", words("Health"))]
+    form.stage.choices = [SelectChoice("", words("Choose a stage")), SelectChoice("idea", words("Idea")), SelectChoice("pilot", words("Pilot"))]
+    form.topics.choices = [SelectChoice("energy", words("Energy")), SelectChoice("health", words("Health"))]
     form.email.errors = [words("This is not a complete e-mail address.")]
     form.terms.errors = [words("Please accept the terms to go on.")]
-    return form  # type: ignore[no-any-return]
+    return form
 
 
-def _launch() -> Form:
-    form: Any = LaunchSample(formdata=None, profile="full", hours="2")
+def _launch() -> Any:
+    form = LaunchSample(formdata=None, profile="full", hours="2")
     _labelled(form, profile="Machine", hours="Duration", environment="Environment", wallet="Pay from")
     names = {"cpu": "CPU notebook", "small": "H100 slice, small", "large": "H100 slice, large", "full": "Full H100", "four": "Four H100"}
-    form.profile.choices = [(key, words(name)) for key, name in names.items()]
-    return form  # type: ignore[no-any-return]
+    form.profile.choices = [SelectChoice(key, words(name)) for key, name in names.items()]
+    return form
 
 
-def _review() -> Form:
-    form: Any = ReviewSample(formdata=None, feasibility="3", comment="Le protocole de vol est clair et les essais sur deux parcelles sont convaincants.")
+def _review() -> Any:
+    form = ReviewSample(formdata=None, feasibility="3", comment="Le protocole de vol est clair et les essais sur deux parcelles sont convaincants.")
     return _labelled(
         form, feasibility="Technical feasibility", computing="Need for GPU computing", comment="Comment for the applicants", private="Note for the committee"
-    )  # type: ignore[no-any-return]
+    )
 
 
 def _burn_down() -> tuple[charts.Drawing, charts.Drawing]:

@@ -36,7 +36,7 @@ from portal.web.formats import numbers, times
 ISOLATE, POP = "\u2066", "\u2069"
 # A run that reads left to right inside Arabic: a number, with its sign, groups and Latin unit.
 _UNIT = re.compile("\u202f([^\\d\\s]+)")
-_RUN = re.compile(r"[+\u2212]?\d[\d\u202f\u00a0.,:/]*(?:[\u202f ]?(?:%|[A-Za-z]+(?:/[A-Za-z]+)?))?|UTC\S+")
+_RUN = re.compile(r"[+\u2212]?\d(?:[\d\u202f.,:/]*\d)?(?:\u202f(?:%|[A-Za-z]+(?:/[A-Za-z]+)?))?|UTC[+\u2212][\d:]+")
 
 
 class NGettext(Protocol):
@@ -89,7 +89,7 @@ def wrap(text: str, lang: str, *, small: bool = False) -> Markup:
 
 
 def _unit(text: str, *, small: bool) -> Markup:
-    return Markup(_UNIT.sub(r' <span class="u">\1</span>', str(escape(text)))) if small else escape(text)  # noqa: S704 -- escaped
+    return Markup(_UNIT.sub('\u202f<span class="u">\\1</span>', str(escape(text)))) if small else escape(text)  # noqa: S704 -- escaped
 
 
 def isolate(text: str, lang: str) -> str:
