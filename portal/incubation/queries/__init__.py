@@ -1,0 +1,1 @@
+"""Reads of incubation, scoped by actor in SQL."""

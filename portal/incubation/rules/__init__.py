@@ -1,0 +1,1 @@
+"""Pure rules of incubation: questions and answers, page marks, scores, award lines."""
