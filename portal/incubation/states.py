@@ -117,7 +117,9 @@ class Words:
 APPLICATION_WORDS: dict[ApplicationState, Words] = {
     _A.DRAFT: Words("neutral", N_("Draft"), N_("Draft"), N_("Only you can see it. Submit it before the call closes.")),
     _A.SUBMITTED: Words("info", N_("To assign"), N_("Received"), N_("We check that it is complete and choose two reviewers. You do not need to do anything.")),
-    _A.IN_REVIEW: Words("info", N_("In review"), N_("In review"), N_("Reviewers read it and score it by the published criteria. You will receive the decision by e-mail.")),
+    _A.IN_REVIEW: Words(
+        "info", N_("In review"), N_("In review"), N_("Reviewers read it and score it by the published criteria. You will receive the decision by e-mail.")
+    ),
     _A.ACCEPTED: Words("good", N_("Accepted"), N_("Accepted"), N_("Your venture has its project and its credits. Read the award letter.")),
     _A.DECLINED: Words("bad", N_("Declined"), N_("Not selected"), N_("Read the reasons and the reviewers’ comments. You may apply to the next call.")),
     _A.WAITLISTED: Words("warn", N_("Waiting list"), N_("On the waiting list"), N_("If a seat becomes free, we write to you. You do not need to do anything.")),

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from portal.core import audit
 from portal.core.access import Actor
-from portal.core.errors import Conflict, Invalid, N_, NotFound, Refused
+from portal.core.errors import N_, Conflict, Invalid, NotFound, Refused
 from portal.core.ids import new_id
 from portal.incubation.models import ApplicationAnswer, ApplicationRevision, ProgramApplication, ProgramCall
 from portal.incubation.operations import mails
@@ -93,9 +93,7 @@ def start(db: Session, *, call_slug: str, by: Actor, now: datetime) -> int:
     return new.number
 
 
-def save_fields(
-    db: Session, *, number: int, sent: Mapping[str, Raw], mark: PageMark, by: Actor, now: datetime, keep: Collection[str] = ()
-) -> Saved:
+def save_fields(db: Session, *, number: int, sent: Mapping[str, Raw], mark: PageMark, by: Actor, now: datetime, keep: Collection[str] = ()) -> Saved:
     """Keep the answers of a draft as they were typed. Raises NotFound, NoLongerDraft, CallNotOpen, ChangedElsewhere."""
     application = _own_draft(db, number, by=by)
     _require_open(db.get_one(ProgramCall, application.call_id), now=now)
@@ -162,7 +160,7 @@ def withdraw(db: Session, *, number: int, by: Actor, now: datetime) -> None:
 def _own(db: Session, number: int, *, by: Actor) -> ProgramApplication:
     """Return the actor's own application, locked. Raises NotFound."""
     query = select(ProgramApplication).where(ProgramApplication.number == number, ProgramApplication.lead_id == by.id)
-    application = db.execute(query.with_for_update()).scalar_one_or_none()
+    application = db.execute(query.with_for_update().execution_options(populate_existing=True)).scalar_one_or_none()
     if application is None:
         raise NotFound
     return application
@@ -182,7 +180,7 @@ def _locked_call(db: Session, number: int, *, by: Actor) -> ProgramCall:
     """
     mine = ProgramApplication.number == number, ProgramApplication.lead_id == by.id
     query = select(ProgramCall).join(ProgramApplication, ProgramApplication.call_id == ProgramCall.id).where(*mine)
-    call = db.execute(query.with_for_update(read=True, of=ProgramCall)).scalar_one_or_none()
+    call = db.execute(query.with_for_update(read=True, of=ProgramCall).execution_options(populate_existing=True)).scalar_one_or_none()
     if call is None:
         raise NotFound
     return call

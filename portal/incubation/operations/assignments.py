@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from portal.core import audit
 from portal.core.access import Actor, require
-from portal.core.errors import Conflict, Invalid, N_, NotFound, Refused
+from portal.core.errors import N_, Conflict, Invalid, NotFound, Refused
 from portal.core.ids import new_id
 from portal.core.states import WrongState
 from portal.incubation.models import ApplicationRevision, ProgramApplication, Review, ReviewAssignment, ReviewConflict

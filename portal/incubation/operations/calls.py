@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from portal.core import audit
 from portal.core.access import Actor, require
-from portal.core.errors import Invalid, N_, NotFound
+from portal.core.errors import N_, Invalid, NotFound
 from portal.core.ids import new_id
 from portal.incubation.models import FormVersion, ProgramCall, Programme, RubricVersion
 from portal.incubation.permissions import HOLDERS, Permission

@@ -9,9 +9,10 @@ from sqlalchemy.orm import Session
 
 from portal.core import audit
 from portal.core.access import Actor, require
-from portal.core.errors import Conflict, Invalid, N_, NotFound, Refused
+from portal.core.errors import N_, Conflict, Invalid, NotFound, Refused
 from portal.core.ids import new_id
-from portal.core.quantities import UCR_PER_CREDIT, credits_ucr
+from portal.core.quantities import UCR_PER_CREDIT
+from portal.credits.operations.grants import ALONE_UCR
 from portal.incubation.models import AwardLine, Decision, ProgramApplication, ProgramCall, ReviewAssignment
 from portal.incubation.operations import mails, ventures
 from portal.incubation.operations.assignments import locked
@@ -19,8 +20,6 @@ from portal.incubation.permissions import HOLDERS, Permission
 from portal.incubation.queries.calls import use_of_call
 from portal.incubation.states import APPLICATIONS, ApplicationState, AssignmentState, Outcome
 
-# Above this a second person releases what the first one prepared.
-SECOND_PERSON_ABOVE_UCR = credits_ucr(5_000)
 REASON_CHARS = 4_000
 
 
@@ -198,8 +197,8 @@ def _check_reviews(db: Session, application_id: uuid.UUID, call: ProgramCall) ->
 
 
 def _check_limits(db: Session, decision: Decision, call: ProgramCall, awarded_ucr: int, *, by: Actor) -> None:
-    if awarded_ucr > SECOND_PERSON_ABOVE_UCR and decision.prepared_by == by.person_id:
-        raise SecondPersonNeeded(limit=_whole(SECOND_PERSON_ABOVE_UCR))
+    if awarded_ucr > ALONE_UCR and decision.prepared_by == by.person_id:
+        raise SecondPersonNeeded(limit=_whole(ALONE_UCR))
     used = use_of_call(db, call.id)
     if used.seats >= call.seats:
         raise SeatsTaken(seats=call.seats)

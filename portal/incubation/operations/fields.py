@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
 
-from portal.core.errors import Conflict, N_
+from portal.core.errors import N_, Conflict
 from portal.incubation.rules.marks import PageMark
 
 V = TypeVar("V")

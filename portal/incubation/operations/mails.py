@@ -24,7 +24,13 @@ def application_received(db: Session, *, application_id: uuid.UUID, now: datetim
     """Tell the lead person that the application arrived, with its receipt."""
     person = identity.person.c
     query = (
-        select(ProgramApplication.number, ProgramApplication.title, ProgramApplication.receipt_hash, ProgramApplication.submitted_at, ProgramCall.title.label("call"))
+        select(
+            ProgramApplication.number,
+            ProgramApplication.title,
+            ProgramApplication.receipt_hash,
+            ProgramApplication.submitted_at,
+            ProgramCall.title.label("call"),
+        )
         .add_columns(person.id.label("person_id"), person.email, person.language, person.zone, person.display_name)
         .join(ProgramCall, ProgramCall.id == ProgramApplication.call_id)
         .join(identity.person, person.id == ProgramApplication.lead_id)
@@ -69,7 +75,9 @@ def decision_released(db: Session, *, decision_id: uuid.UUID, now: datetime) -> 
     """Tell the lead person what was decided, why, and what was awarded."""
     person = identity.person.c
     query = (
-        select(Decision.outcome, Decision.reason, Decision.credits_expire_at, ProgramApplication.number, ProgramApplication.title, ProgramCall.title.label("call"))
+        select(
+            Decision.outcome, Decision.reason, Decision.credits_expire_at, ProgramApplication.number, ProgramApplication.title, ProgramCall.title.label("call")
+        )
         .add_columns(person.id.label("person_id"), person.email, person.language, person.zone, person.display_name)
         .join(ProgramApplication, ProgramApplication.id == Decision.application_id)
         .join(ProgramCall, ProgramCall.id == ProgramApplication.call_id)
@@ -91,5 +99,3 @@ def decision_released(db: Session, *, decision_id: uuid.UUID, now: datetime) -> 
     }
     kind = _DECISION_KINDS[Outcome(row.outcome)]
     outbox.queue(db, kind=kind, recipient=Recipient(row.person_id, row.email, row.language, row.zone), context=context, now=now)
-
-

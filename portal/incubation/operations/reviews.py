@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from portal.core import audit
 from portal.core.access import Actor
-from portal.core.errors import Invalid, N_, NotFound, Refused
+from portal.core.errors import N_, Invalid, NotFound, Refused
 from portal.incubation.models import Review, ReviewAnswer, ReviewAssignment
 from portal.incubation.operations.fields import Saved, Stored, changes
 from portal.incubation.queries import calls as call_queries

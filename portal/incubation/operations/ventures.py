@@ -9,6 +9,7 @@ from portal.core import audit, facts
 from portal.core.access import Actor
 from portal.core.ids import new_id
 from portal.credits.operations import grants, wallets
+from portal.identity.queries import actor_of
 from portal.incubation.models import Decision, ProgramApplication, Venture
 from portal.incubation.states import VentureState
 from portal.projects.operations import members, projects
@@ -49,6 +50,7 @@ def admit(db: Session, *, application: ProgramApplication, decision: Decision, f
             expires_at=decision.credits_expire_at,
             by=by,
             now=now,
+            approved_by=actor_of(db, decision.prepared_by),
         )
     audit.record(db, "admitted", "venture", venture.id, by=by, now=now, project_id=str(project_id), awarded_ucr=awarded_ucr)
     facts.write(db, "incubation.venture_admitted", venture.id, now=now, project_id=str(project_id), person_id=str(application.lead_id))

@@ -209,10 +209,7 @@ def means(lines: list[ReviewLine], rubric: scores.Rubric) -> dict[str, scores.Me
 def waiting_for_reviewers(db: Session, *, actor: Actor) -> list[Any]:
     """Return, for each call, how many applications wait for reviewers (slug, title, count up to COUNT_CAP + 1); for the home page."""
     some = (
-        select(ProgramApplication.call_id)
-        .where(ProgramApplication.state == ApplicationState.SUBMITTED.value, *visible(actor))
-        .limit(COUNT_CAP + 1)
-        .subquery()
+        select(ProgramApplication.call_id).where(ProgramApplication.state == ApplicationState.SUBMITTED.value, *visible(actor)).limit(COUNT_CAP + 1).subquery()
     )
     query = (
         select(ProgramCall.slug, ProgramCall.title, func.count().label("count"))

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 from portal.core import quantities
-from portal.core.errors import Invalid, N_
+from portal.core.errors import N_, Invalid
 from portal.incubation.rules.questions import STORED_CHARS, FormDefinition, Question, QuestionKind
 
 Raw = str | list[str]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from portal.core.errors import Invalid, N_
+from portal.core.errors import N_, Invalid
 
 LANGUAGES = ("en", "fr", "ar")
 TITLE_KEY = "title"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from portal.core.errors import Invalid, N_
+from portal.core.errors import N_, Invalid
 
 
 class BadRubric(Invalid):

@@ -1,5 +1,0 @@
-"""Pages of incubation."""
-
-from flask import Blueprint
-
-blueprint = Blueprint("incubation", __name__, template_folder="templates")
