@@ -5,6 +5,7 @@ from typing import Any
 
 from flask_babel import gettext, lazy_gettext
 from wtforms import BooleanField, DateField, EmailField, Field, HiddenField, RadioField, SelectMultipleField, StringField, TextAreaField, URLField
+from wtforms.fields import SelectChoice
 from wtforms.validators import InputRequired, Length
 
 from portal.incubation.queries.applications import COMMENT_TO_APPLICANT, COMMENT_TO_STAFF
@@ -53,18 +54,18 @@ def _question_field(question: Question, lang: str) -> Field:
     if question.kind in _TEXT_FIELDS:
         return _TEXT_FIELDS[question.kind](label, description=help_text, render_kw={"maxlength": STORED_CHARS})
     if question.kind is QuestionKind.YES_NO:
-        return RadioField(label, description=help_text, choices=[(YES, gettext("Yes")), (NO, gettext("No"))], validate_choice=False)
+        return RadioField(label, description=help_text, choices=[SelectChoice(YES, gettext("Yes")), SelectChoice(NO, gettext("No"))], validate_choice=False)
     kind = SelectMultipleField if question.kind is QuestionKind.MULTIPLE else RadioField
     return kind(label, description=help_text, choices=_choices(question, lang), validate_choice=False)
 
 
-def _choices(question: Question, lang: str) -> list[tuple[str, str]]:
-    return [(option.value, said(option.label, lang).text) for option in question.options]
+def _choices(question: Question, lang: str) -> list[SelectChoice]:
+    return [SelectChoice(option.value, said(option.label, lang).text) for option in question.options]
 
 
 def review_form(rubric: Rubric, *, lang: str, values: Mapping[str, str], mark: str) -> MarkedForm:
     """Return the form of a review: a scale for each criterion, and two comments."""
-    scale = [(str(score), str(score)) for score in range(1, rubric.scale_max + 1)]
+    scale = [SelectChoice(str(score), str(score)) for score in range(1, rubric.scale_max + 1)]
     fields: dict[str, Any] = {
         criterion.key: RadioField(said(criterion.label, lang).text, description=said(criterion.help, lang).text, choices=scale, validate_choice=False)
         for criterion in rubric.criteria
@@ -80,7 +81,7 @@ def review_form(rubric: Rubric, *, lang: str, values: Mapping[str, str], mark: s
 class ConflictForm(Form):
     kind = RadioField(
         lazy_gettext("What ties you to this application?"),
-        choices=[(kind.value, lazy_gettext(text)) for kind, text in CONFLICT_WORDS.items()],
+        choices=[SelectChoice(kind.value, lazy_gettext(text)) for kind, text in CONFLICT_WORDS.items()],
         validators=[InputRequired(lazy_gettext("Please choose one."))],
         coerce=lambda value: ConflictKind(value) if value else None,
     )
@@ -94,7 +95,7 @@ class AssignForm(Form):
 class DecisionForm(Form):
     outcome = RadioField(
         lazy_gettext("Decision"),
-        choices=[(outcome.value, lazy_gettext(words.staff)) for outcome, words in OUTCOME_WORDS.items()],
+        choices=[SelectChoice(outcome.value, lazy_gettext(words.staff)) for outcome, words in OUTCOME_WORDS.items()],
         validators=[InputRequired(lazy_gettext("Please choose one."))],
     )
     reason = TextAreaField(

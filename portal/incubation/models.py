@@ -77,7 +77,7 @@ class ProgramCall(Base):
     created_at: Mapped[datetime]
 
     __table_args__ = (
-        CheckConstraint(state_check(CallState), name="state"),
+        CheckConstraint(state_check(CallState, "state"), name="state"),
         CheckConstraint("opens_at < closes_at AND closes_at <= reviews_due_at", name="dates"),
         CheckConstraint("seats > 0 AND budget_ucr >= 0 AND reviews_needed >= 0 AND credits_valid_days > 0", name="numbers"),
         Index("ix_program_call__state_closes_at", "state", "closes_at"),
@@ -106,7 +106,7 @@ class ProgramApplication(Base):
     withdrawn_at: Mapped[datetime | None]
 
     __table_args__ = (
-        CheckConstraint(state_check(ApplicationState), name="state"),
+        CheckConstraint(state_check(ApplicationState, "state"), name="state"),
         CheckConstraint("state IN ('draft', 'withdrawn') OR submitted_at IS NOT NULL", name="submitted_has_time"),
         CheckConstraint("(submitted_at IS NULL) = (receipt_hash IS NULL)", name="submitted_has_receipt"),
         CheckConstraint("(state = 'withdrawn') = (withdrawn_at IS NOT NULL)", name="withdrawn_has_time"),
@@ -184,7 +184,7 @@ class ReviewAssignment(Base):
     ended_at: Mapped[datetime | None]
 
     __table_args__ = (
-        CheckConstraint(state_check(AssignmentState), name="state"),
+        CheckConstraint(state_check(AssignmentState, "state"), name="state"),
         UniqueConstraint("application_id", "reviewer_id"),
         Index("ix_review_assignment__reviewer", "reviewer_id", "id"),
     )
@@ -279,4 +279,4 @@ class Venture(Base):
     state: Mapped[str]
     admitted_at: Mapped[datetime]
 
-    __table_args__ = (CheckConstraint(state_check(VentureState), name="state"),)
+    __table_args__ = (CheckConstraint(state_check(VentureState, "state"), name="state"),)

@@ -8,6 +8,8 @@ from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
+from wtforms.fields import SelectChoice
+
 from portal.core import clock, quantities
 from portal.core.errors import DomainError
 from portal.core.pages import COUNT_CAP
@@ -89,7 +91,7 @@ def _staff_page(view: StaffView, call: CallCard, form: AssignForm, status: int =
     lines = staff.reviews_of(db, application_id=card.id, criteria=rubric.keys)
     may_assign = card.state in {ApplicationState.SUBMITTED, ApplicationState.IN_REVIEW}
     candidates = staff.candidates(db, application=card) if may_assign else []
-    form.reviewers.choices = [(str(row.person_id), row.name) for row in candidates if row.may_review]
+    form.reviewers.choices = [SelectChoice(str(row.person_id), row.name) for row in candidates if row.may_review]
     content = application_queries.submitted_content(db, card.id)
     page = render_template(
         "incubation/staff_application.html",
@@ -161,7 +163,7 @@ def prepare_decision(number: int) -> ResponseReturnValue:
             return redirect(url_for("incubation.staff_application", number=number), 303)
     use = call_queries.use_of_call(session(), call.id)
     allowed = {transition.name for transition in APPLICATIONS.allowed(view.card.state)}
-    form.outcome.choices = [choice for choice in form.outcome.choices if choice[0] in allowed]
+    form.outcome.choices = [choice for choice in form.outcome.choices if choice.value in allowed]
     page = render_template("incubation/prepare_decision.html", view=view, card=view.card, call=call, form=form, use=use)
     return page, form.status
 
