@@ -1,11 +1,11 @@
 """Forms of incubation: their shape alone. Answers and reviews get their fields from the version they belong to."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from flask_babel import gettext, lazy_gettext
 from wtforms import BooleanField, DateField, EmailField, Field, HiddenField, RadioField, SelectMultipleField, StringField, TextAreaField, URLField
-from wtforms.fields import SelectChoice
+from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its type stubs
 from wtforms.validators import InputRequired, Length
 
 from portal.incubation.queries.applications import COMMENT_TO_APPLICANT, COMMENT_TO_STAFF
@@ -89,7 +89,7 @@ class ConflictForm(Form):
 
 
 class AssignForm(Form):
-    reviewers = SelectMultipleField(lazy_gettext("Reviewers"), validate_choice=False)
+    reviewers = SelectMultipleField(lazy_gettext("Reviewers"), choices=[], validate_choice=False)
 
 
 class DecisionForm(Form):
@@ -109,6 +109,10 @@ class DecisionForm(Form):
         lazy_gettext("Why less than asked"), description=lazy_gettext("Needed when you award less than was asked."), validators=[Length(max=4000)]
     )
     expires_on = DateField(lazy_gettext("Last day of the credits"), validators=[])
+
+    def offer(self, outcomes: Collection[str]) -> None:
+        """Offer only the outcomes that the application's state allows."""
+        self.outcome.choices = [SelectChoice(outcome.value, gettext(OUTCOME_WORDS[outcome].staff)) for outcome in Outcome if outcome.value in outcomes]
 
     def chosen(self) -> Outcome:
         """Return the outcome that was chosen."""

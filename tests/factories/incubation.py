@@ -1,10 +1,10 @@
 """Calls, applications, reviews and decisions for tests, made by the real operations.
 
-    world = call(db, now=now)                                  a published call with its fund and a member of staff
-    n = application(db, world, lead, now=now)                  submitted with the sample answers; its number
-    r1, r2 = in_review(db, world, n, [ada, bob], now=now)      the reviews' numbers
-    sent_review(db, r1, ada, now=now)                          every criterion scored, a comment, sent
-    venture(db, world, lead, now=now)                          all the way to an admitted venture; its number
+world = call(db, now=now)                                  a published call with its fund and a member of staff
+n = application(db, world, lead, now=now)                  submitted with the sample answers; its number
+r1, r2 = in_review(db, world, n, [ada, bob], now=now)      the reviews' numbers
+sent_review(db, r1, ada, now=now)                          every criterion scored, a comment, sent
+venture(db, world, lead, now=now)                          all the way to an admitted venture; its number
 """
 
 import uuid
@@ -61,7 +61,9 @@ def call(
     """Publish a call that opened yesterday and closes in ten days; `budget` in whole credits."""
     number = next(_numbers)
     staff = staff or people.person(db, display_name="Salma Idrissi", roles=[Role.STAFF], now=now)
-    fund_id = fund_id or funds.open(db, slug=f"fund-{number}-{uuid.uuid4().hex[:6]}", name="Fund", sponsor="Sponsor", budget_ucr=credits_ucr(fund_budget), by=TESTS, now=now)
+    fund_id = fund_id or funds.open(
+        db, slug=f"fund-{number}-{uuid.uuid4().hex[:6]}", name="Fund", sponsor="Sponsor", budget_ucr=credits_ucr(fund_budget), by=TESTS, now=now
+    )
     slug = f"call-{number}-{uuid.uuid4().hex[:6]}"
     dates = {"opens_at": now - timedelta(days=1), "closes_at": now + timedelta(days=10), "reviews_due_at": now + timedelta(days=20)}
     shared = dates | {"seats": 10, "budget_ucr": credits_ucr(budget), "fund_id": fund_id} | terms
@@ -147,7 +149,12 @@ def prepared(db: Session, world: CallWorld, number: int, *, now: datetime, outco
     """Prepare a decision that awards whole credits and return its id."""
     terms: dict[str, Any] = {"reason": "A clear need and measured results."}
     if outcome is Outcome.ACCEPT:
-        terms |= {"awarded_ucr": credits_ucr(awarded), "venture_name": "Vine Watch", "credits_expire_at": now + timedelta(days=365), "why": "" if awarded == 320 else "A smaller first step."}
+        terms |= {
+            "awarded_ucr": credits_ucr(awarded),
+            "venture_name": "Vine Watch",
+            "credits_expire_at": now + timedelta(days=365),
+            "why": "" if awarded == 320 else "A smaller first step.",
+        }
     return decisions.prepare(db, application_id=id_of(db, number), outcome=outcome, by=world.staff.actor, now=now, **(terms | more))
 
 
@@ -187,5 +194,3 @@ def many_applications(db: Session, world: CallWorld, *, count: int, now: datetim
     db.execute(text(applications_sql), parameters)
     db.execute(text("ANALYZE program_application"))
     db.execute(text("ANALYZE person"))
-
-

@@ -76,7 +76,14 @@ def test_founder_applies_is_reviewed_admitted_and_gets_credits(client: FlaskClie
         people.sign_out(client)
 
     people.sign_in(client, world.staff)
-    decision = {"outcome": "accept", "reason": "Strong team.", "venture_name": "Vine Watch", "awarded": "300", "why": "Two runs fewer.", "expires_on": "2030-01-31"}
+    decision = {
+        "outcome": "accept",
+        "reason": "Strong team.",
+        "venture_name": "Vine Watch",
+        "awarded": "300",
+        "why": "Two runs fewer.",
+        "expires_on": "2030-01-31",
+    }
     prepared = client.post(f"/programme/applications/{number}/decision", data=tokens(client) | decision)
     assert prepared.status_code == 303
     page = client.get(f"/programme/applications/{number}").text
@@ -111,17 +118,35 @@ def test_every_page_is_shown_in_three_languages(client: FlaskClient, db: Session
     waiting = make.draft(db, world, other, now=now)
     reviewer = make.reviewer(db, now=now)
     third = people.person(db, now=now)
-    review, = make.in_review(db, world, make.application(db, world, third, now=now), [reviewer], now=now)
+    (review,) = make.in_review(db, world, make.application(db, world, third, now=now), [reviewer], now=now)
     db.commit()
     admin = people.person(db, roles=[Role.ADMINISTRATOR], now=now)
     db.commit()
     venture = make.application_queries.decision_of(db, make.id_of(db, number), is_released=True).venture_number
 
     walks = [
-        (lead, ["/applications", f"/applications/{number}", f"/applications/{number}/receipt", f"/applications/{number}/decision", "/ventures", f"/ventures/{venture}"]),
+        (
+            lead,
+            [
+                "/applications",
+                f"/applications/{number}",
+                f"/applications/{number}/receipt",
+                f"/applications/{number}/decision",
+                "/ventures",
+                f"/ventures/{venture}",
+            ],
+        ),
         (other, [f"/applications/{waiting}", f"/applications/{waiting}/edit", f"/applications/{waiting}/edit?check=submit", "/ventures"]),
         (reviewer, ["/reviews", f"/reviews/{review}", f"/reviews/{review}/conflict"]),
-        (admin, ["/programme/calls", f"/programme/calls/{world.slug}/applications", f"/programme/applications/{number}", f"/programme/applications/{number}/decision"]),
+        (
+            admin,
+            [
+                "/programme/calls",
+                f"/programme/calls/{world.slug}/applications",
+                f"/programme/applications/{number}",
+                f"/programme/applications/{number}/decision",
+            ],
+        ),
         (None, ["/calls", f"/calls/{world.slug}"]),
     ]
     wrong = []

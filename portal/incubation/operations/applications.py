@@ -90,7 +90,8 @@ def start(db: Session, *, call_slug: str, by: Actor, now: datetime) -> int:
     if new is None:
         return db.execute(select(ProgramApplication.number).where(*mine)).scalar_one()
     audit.record(db, "started", "program_application", new.id, by=by, now=now)
-    return new.number
+    number: int = new.number
+    return number
 
 
 def save_fields(db: Session, *, number: int, sent: Mapping[str, Raw], mark: PageMark, by: Actor, now: datetime, keep: Collection[str] = ()) -> Saved:

@@ -103,7 +103,7 @@ class DecisionCard:
         return sum(line.awarded_ucr for line in self.lines)
 
 
-CARD = (
+CARD: tuple[Any, ...] = (
     ProgramApplication.id,
     ProgramApplication.number,
     ProgramApplication.call_id,
@@ -139,21 +139,18 @@ def own_by_number(db: Session, number: int, *, actor: Actor) -> ApplicationCard:
 
 def page_of_own(db: Session, *, actor: Actor, mark: str | None) -> Page[OwnRow]:
     """Return one page of the actor's own applications, newest first."""
-    query = (
-        select(
-            ProgramApplication.id,
-            ProgramApplication.number,
-            ProgramApplication.title,
-            ProgramApplication.state,
-            ProgramApplication.saved_at,
-            ProgramApplication.submitted_at,
-            ProgramCall.title.label("call"),
-            ProgramCall.state.label("call_state"),
-            ProgramCall.closes_at,
-        )
-        .join(ProgramCall, ProgramCall.id == ProgramApplication.call_id)
-        .where(ProgramApplication.lead_id == actor.id)
+    columns: tuple[Any, ...] = (
+        ProgramApplication.id,
+        ProgramApplication.number,
+        ProgramApplication.title,
+        ProgramApplication.state,
+        ProgramApplication.saved_at,
+        ProgramApplication.submitted_at,
+        ProgramCall.title.label("call"),
+        ProgramCall.state.label("call_state"),
+        ProgramCall.closes_at,
     )
+    query = select(*columns).join(ProgramCall, ProgramCall.id == ProgramApplication.call_id).where(ProgramApplication.lead_id == actor.id)
     page = page_of(db, query, ProgramApplication.id, mark=mark)
     return page.map(
         lambda row: OwnRow(

@@ -53,30 +53,35 @@ class CallUse:
     awarded_ucr: int
 
 
+_COLUMNS: tuple[Any, ...] = (
+    ProgramCall.id,
+    ProgramCall.slug,
+    Programme.name.label("programme"),
+    ProgramCall.title,
+    ProgramCall.intro,
+    ProgramCall.opens_at,
+    ProgramCall.closes_at,
+    ProgramCall.reviews_due_at,
+    ProgramCall.zone,
+    ProgramCall.form_version_id,
+    ProgramCall.rubric_version_id,
+    ProgramCall.seats,
+    ProgramCall.reviews_needed,
+    ProgramCall.budget_ucr,
+    ProgramCall.fund_id,
+    ProgramCall.credits_valid_days,
+    ProgramCall.state,
+)
+
+
 def _cards() -> Select[Any]:
-    return select(
-        ProgramCall.id,
-        ProgramCall.slug,
-        Programme.name.label("programme"),
-        ProgramCall.title,
-        ProgramCall.intro,
-        ProgramCall.opens_at,
-        ProgramCall.closes_at,
-        ProgramCall.reviews_due_at,
-        ProgramCall.zone,
-        ProgramCall.form_version_id,
-        ProgramCall.rubric_version_id,
-        ProgramCall.seats,
-        ProgramCall.reviews_needed,
-        ProgramCall.budget_ucr,
-        ProgramCall.fund_id,
-        ProgramCall.credits_valid_days,
-        ProgramCall.state,
-    ).join(Programme, Programme.id == ProgramCall.programme_id)
+    return select(*_COLUMNS).join(Programme, Programme.id == ProgramCall.programme_id)
 
 
 def _card(row: Any) -> CallCard:
-    return CallCard(*row[:-1], state=CallState(row.state))
+    values = list(row)
+    values[-1] = CallState(values[-1])
+    return CallCard(*values)
 
 
 def may_manage(actor: Actor) -> bool:

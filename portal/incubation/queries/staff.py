@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, column, func, literal, select, table, true, union_all
+from sqlalchemy import ColumnElement, CompoundSelect, column, func, literal, select, table, true, union_all
 from sqlalchemy.orm import Session
 
 from portal.core.access import Actor, Role
@@ -69,7 +69,7 @@ class ReviewLine:
 def visible(actor: Actor) -> tuple[ColumnElement[bool], ...]:
     """Return the conditions of what a member of staff may see: submitted once, not their own, no declared conflict."""
     own = select(ProgramApplication.id).where(ProgramApplication.lead_id == actor.person_id)
-    hidden = union_all(hidden_from(actor.person_id), own)
+    hidden: CompoundSelect[uuid.UUID] = union_all(hidden_from(actor.person_id), own)
     return ProgramApplication.submitted_at.is_not(None), ProgramApplication.id.not_in(hidden.subquery().select())
 
 
@@ -115,7 +115,7 @@ def counts_by_state(db: Session, *, actor: Actor, call_id: uuid.UUID) -> dict[Ap
         some = select(literal(1)).where(ProgramApplication.call_id == call_id, ProgramApplication.state == state.value, *_counted(actor, state))
         capped = some.limit(COUNT_CAP + 1).subquery()
         parts.append(select(literal(state.value).label("state"), func.count().label("count")).select_from(capped))
-    return {ApplicationState(row.state): row.count for row in db.execute(union_all(*parts))}
+    return {ApplicationState(state): count for state, count in db.execute(union_all(*parts))}
 
 
 def _counted(actor: Actor, state: ApplicationState) -> tuple[ColumnElement[bool], ...]:

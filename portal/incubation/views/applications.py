@@ -21,6 +21,7 @@ from portal.incubation.rules.answers import FIELD_PREFIX, Raw
 from portal.incubation.rules.marks import PageMark
 from portal.incubation.rules.questions import FormDefinition, QuestionKind
 from portal.incubation.rules.receipts import canonical
+from portal.incubation.rules.texts import said
 from portal.incubation.states import APPLICATION_WORDS, APPLICATIONS, ApplicationState
 from portal.incubation.views import shown
 from portal.incubation.views.blueprint import blueprint
@@ -212,7 +213,7 @@ def _show_problems(form: AnswersForm, problems: list[Invalid]) -> None:
 
 
 def _label(definition: FormDefinition, key: str) -> str:
-    return shown.said(definition.by_key[key].label, shown.lang()).text
+    return said(definition.by_key[key].label, shown.lang()).text
 
 
 def _edit_page(

@@ -8,8 +8,6 @@ from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
-from wtforms.fields import SelectChoice
-
 from portal.core import clock, quantities
 from portal.core.errors import DomainError
 from portal.core.pages import COUNT_CAP
@@ -91,7 +89,6 @@ def _staff_page(view: StaffView, call: CallCard, form: AssignForm, status: int =
     lines = staff.reviews_of(db, application_id=card.id, criteria=rubric.keys)
     may_assign = card.state in {ApplicationState.SUBMITTED, ApplicationState.IN_REVIEW}
     candidates = staff.candidates(db, application=card) if may_assign else []
-    form.reviewers.choices = [SelectChoice(str(row.person_id), row.name) for row in candidates if row.may_review]
     content = application_queries.submitted_content(db, card.id)
     page = render_template(
         "incubation/staff_application.html",
@@ -146,13 +143,14 @@ def prepare_decision(number: int) -> ResponseReturnValue:
     """Prepare the decision; the applicant sees nothing yet."""
     view, call = _found(number)
     form = DecisionForm(data=_proposal(view, call))
+    form.offer([transition.name for transition in APPLICATIONS.allowed(view.card.state)])
     if form.validate_on_submit():
         with form.catching():
             decisions.prepare(
                 session(),
                 application_id=view.card.id,
                 outcome=form.chosen(),
-                reason=form.reason.data,
+                reason=form.reason.data or "",
                 awarded_ucr=_awarded(form),
                 why=form.why.data or "",
                 venture_name=form.venture_name.data or "",
@@ -162,8 +160,6 @@ def prepare_decision(number: int) -> ResponseReturnValue:
             )
             return redirect(url_for("incubation.staff_application", number=number), 303)
     use = call_queries.use_of_call(session(), call.id)
-    allowed = {transition.name for transition in APPLICATIONS.allowed(view.card.state)}
-    form.outcome.choices = [choice for choice in form.outcome.choices if choice.value in allowed]
     page = render_template("incubation/prepare_decision.html", view=view, card=view.card, call=call, form=form, use=use)
     return page, form.status
 
