@@ -59,7 +59,7 @@ def create_app(settings: Settings | None = None, **overrides: Any) -> Flask:
     settings = settings or load_settings()
     app = _bare_app(settings, overrides)
     CSRFProtect(app)
-    i18n.install(app)
+    i18n.install(app, zone=sign_in.current_zone, keep_language=sign_in.keep_language)
     sign_in.install(app, settings)
     rendering.install(app)
     app.before_request(access.enforce)

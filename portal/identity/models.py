@@ -34,6 +34,7 @@ class Person(Base):
     is_active: Mapped[bool] = mapped_column(default=True)
     joined_at: Mapped[datetime]
     confirmed_at: Mapped[datetime | None]
+    signed_in_at: Mapped[datetime | None]
     suspended_at: Mapped[datetime | None]
     password: Mapped[str | None]
     password_changed_at: Mapped[datetime | None]

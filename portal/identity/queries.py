@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Text, cast, func, select
+from sqlalchemy import ColumnElement, Select, Text, cast, func, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
@@ -14,8 +14,10 @@ from portal.core.access import Actor, Role
 from portal.core.database import Json
 from portal.core.errors import NotFound
 from portal.core.ids import digest
+from portal.core.pages import Page, page_of
 from portal.identity import rules
-from portal.identity.models import Person, RoleAssignment, SignInSession
+from portal.identity.models import Invitation, Membership, Organisation, Person, RoleAssignment, SignInSession
+from portal.identity.states import MembershipRole, OrganisationKind
 
 _ROLES = (
     select(func.coalesce(func.array_agg(RoleAssignment.role, type_=ARRAY(Text)), cast([], ARRAY(Text))))
@@ -69,6 +71,59 @@ class SessionRow:
     device: str
     started_at: datetime
     last_seen_at: datetime
+
+
+@dataclass(frozen=True)
+class SecurityState:
+    """How a person's account is protected."""
+
+    has_password: bool
+    password_changed_at: datetime | None
+    has_codes: bool
+    recovery_codes_left: int
+
+
+@dataclass(frozen=True)
+class OrganisationCard:
+    """An organisation as one of its members sees it; `role` is theirs."""
+
+    id: uuid.UUID
+    name: str
+    kind: OrganisationKind
+    role: MembershipRole
+    member_count: int
+
+
+@dataclass(frozen=True)
+class MemberRow:
+    """A member of an organisation."""
+
+    person_id: uuid.UUID
+    display_name: str
+    role: MembershipRole
+    joined_at: datetime
+
+
+@dataclass(frozen=True)
+class InvitationRow:
+    """An invitation that waits for its answer."""
+
+    id: uuid.UUID
+    email: str
+    role: MembershipRole
+    invited_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class OpenInvitation:
+    """An invitation as the holder of its link sees it."""
+
+    organisation_name: str
+    inviter_name: str | None
+    role: MembershipRole
+    email: str
+    is_open: bool
 
 
 _CARD = (
@@ -136,6 +191,8 @@ def live_session(db: Session, secret: str, *, now: datetime) -> LiveSession | No
         return None
     session_id, data, started_at, last_seen_at, person_id, uniquifier, *card = row
     if person_id is None:
+        if started_at <= now - rules.PENDING_LIFE:
+            return None
         return LiveSession(session_id, data, started_at, last_seen_at, None)
     person = _card(card)
     if not person.is_active or data.get("_user_id") != uniquifier:
@@ -159,3 +216,101 @@ def person_id_of_key(db: Session, key: str | None) -> uuid.UUID | None:
     if key is None:
         return None
     return db.execute(select(Person.id).where(Person.fs_uniquifier == key)).scalar_one_or_none()
+
+
+def security_of(db: Session, person_id: uuid.UUID) -> SecurityState:
+    """Return how a person's account is protected."""
+    row = db.execute(
+        select(
+            Person.password.is_not(None),
+            Person.password_changed_at,
+            Person.tf_primary_method.is_not(None),
+            func.coalesce(func.jsonb_array_length(Person.mf_recovery_codes), 0),
+        ).where(Person.id == person_id)
+    ).one()
+    return SecurityState(*row)
+
+
+def people_page(db: Session, *, search: str, mark: str | None) -> Page[PersonCard]:
+    """Return one page of people, newest first, whose name, address or slug begins with the search."""
+    query = select(*_CARD)
+    text = search.strip().lower()
+    if text:
+        prefix = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+        found: list[ColumnElement[bool]] = [func.lower(Person.display_name).like(prefix), func.lower(cast(Person.email, Text)).like(prefix)]
+        number = text.removeprefix("u-")
+        if number.isascii() and number.isdigit() and len(number) < 18:
+            found.append(Person.number == int(number))
+        query = query.where(or_(*found))
+    return page_of(db, query, Person.id, mark=mark).map(_card)
+
+
+def _organisations(person_id: uuid.UUID) -> Any:
+    mine = Membership.__table__.alias("mine")
+    count = select(func.count()).where(Membership.organisation_id == Organisation.id).correlate(Organisation).scalar_subquery()
+    return (
+        select(Organisation.id, Organisation.name, Organisation.kind, mine.c.role, count.label("member_count"))
+        .join(mine, mine.c.organisation_id == Organisation.id)
+        .where(mine.c.person_id == person_id)
+    )
+
+
+def _organisation_card(row: Sequence[Any]) -> OrganisationCard:
+    organisation_id, name, kind, role, member_count = row
+    return OrganisationCard(organisation_id, name, OrganisationKind(kind), MembershipRole(role), member_count)
+
+
+def organisations_of(db: Session, person_id: uuid.UUID, *, mark: str | None = None) -> Page[OrganisationCard]:
+    """Return one page of the organisations that a person belongs to, newest first."""
+    return page_of(db, _organisations(person_id), Organisation.id, mark=mark).map(_organisation_card)
+
+
+def organisation_of(db: Session, organisation_id: uuid.UUID, *, actor: Actor) -> OrganisationCard:
+    """Return an organisation that the actor belongs to. Raises NotFound."""
+    row = db.execute(_organisations(actor.id).where(Organisation.id == organisation_id)).one_or_none()
+    if row is None:
+        raise NotFound
+    return _organisation_card(row)
+
+
+def members_of(db: Session, organisation_id: uuid.UUID, *, mark: str | None) -> Page[MemberRow]:
+    """Return one page of an organisation's members; the caller has checked that the reader is one."""
+    columns: tuple[Any, ...] = (Membership.person_id, Person.display_name, Membership.role, Membership.joined_at)
+    query: Select[Any] = (
+        select(*columns)
+        .join(Person, Person.id == Membership.person_id)
+        .where(Membership.organisation_id == organisation_id)
+    )
+    page = page_of(db, query, Membership.person_id, mark=mark, is_newest_first=False, key_name="person_id")
+    return page.map(lambda row: MemberRow(row.person_id, row.display_name, MembershipRole(row.role), row.joined_at))
+
+
+def invitations_of(db: Session, organisation_id: uuid.UUID, *, now: datetime) -> list[InvitationRow]:
+    """Return an organisation's open invitations; for its owners."""
+    query = (
+        select(Invitation.id, Invitation.email, Invitation.role, Invitation.invited_at, Invitation.expires_at)
+        .where(Invitation.organisation_id == organisation_id, Invitation.accepted_at.is_(None), Invitation.withdrawn_at.is_(None), Invitation.expires_at > now)
+        .order_by(Invitation.id.desc())
+        .limit(100)
+    )
+    return [InvitationRow(row.id, row.email, MembershipRole(row.role), row.invited_at, row.expires_at) for row in db.execute(query)]
+
+
+def invitation_by_secret(db: Session, secret: str, *, now: datetime) -> OpenInvitation:
+    """Return the invitation of a link. Raises NotFound."""
+    query = (
+        select(
+            Organisation.name,
+            Person.display_name,
+            Invitation.role,
+            Invitation.email,
+            (Invitation.accepted_at.is_(None) & Invitation.withdrawn_at.is_(None) & (Invitation.expires_at > now)).label("is_open"),
+        )
+        .join_from(Invitation, Organisation, Organisation.id == Invitation.organisation_id)
+        .join(Person, Person.id == Invitation.invited_by, isouter=True)
+        .where(Invitation.token_digest == digest(secret))
+    )
+    row = db.execute(query).one_or_none()
+    if row is None:
+        raise NotFound
+    return OpenInvitation(row.name, row.display_name, MembershipRole(row.role), row.email, row.is_open)

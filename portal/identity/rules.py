@@ -6,6 +6,11 @@ from datetime import timedelta
 SESSION_IDLE = timedelta(days=3)
 SESSION_ABSOLUTE = timedelta(days=14)
 SESSION_TOUCH = timedelta(minutes=1)
+PENDING_LIFE = timedelta(minutes=10)  # between password and second factor
+FRESH_FOR = timedelta(minutes=15)
+CONFIRM_LIFE = timedelta(hours=48)
+RESET_LIFE = timedelta(hours=2)
+RECOVERY_CODES = 8
 INVITATION_LIFE = timedelta(days=7)
 CODE_LIFE = timedelta(seconds=60)
 ACCESS_TOKEN_LIFE = timedelta(minutes=5)

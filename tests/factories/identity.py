@@ -12,7 +12,7 @@ from itertools import count
 from urllib.parse import urlsplit
 
 from flask.testing import FlaskClient
-from itsdangerous import URLSafeTimedSerializer
+from flask_wtf.csrf import generate_csrf
 from sqlalchemy.orm import Session
 
 from portal.core import clock
@@ -82,7 +82,12 @@ def _domain(client: FlaskClient) -> str:
 
 def csrf(client: FlaskClient) -> dict[str, str]:
     """Return the form data that every POST needs: this browser's CSRF token, and a new once-token."""
-    with client.session_transaction() as session:
-        raw = session.setdefault("csrf_token", new_secret())
-    token = URLSafeTimedSerializer(client.application.config["SECRET_KEY"], salt="wtf-csrf-token").dumps(raw)
-    return {"csrf_token": str(token), "once": new_secret()}
+    app = client.application
+    context = app.test_request_context()
+    client._add_cookies_to_wsgi(context.request.environ)  # as Flask's own `session_transaction`, with the session read inside
+    with context:
+        token = generate_csrf()
+        response = app.response_class()
+        app.session_interface.save_session(app, context.session, response)
+    client._update_cookies_from_response(_domain(client), "/", response.headers.getlist("Set-Cookie"))
+    return {"csrf_token": token, "once": new_secret()}

@@ -41,6 +41,7 @@ def upgrade() -> None:
         sa.Column("is_active", sa.Boolean, nullable=False),
         _at("joined_at"),
         _at("confirmed_at", null=True),
+        _at("signed_in_at", null=True),
         _at("suspended_at", null=True),
         _text("password", null=True),
         _at("password_changed_at", null=True),
