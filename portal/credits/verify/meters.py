@@ -1,0 +1,62 @@
+"""Invariants 7 and 10: what sessions are charged."""
+
+from portal.credits.verify.check import Check
+
+# What the first `seconds` of a meter cost: each segment rounded down once. Counted in numeric, apart from the code that books.
+COST = """(
+    SELECT sum(div(greatest(least({seconds}, coalesce(n.starts_s, {seconds})) - g.starts_s, 0)::numeric * g.rate_ucr_per_hour, 3600))::bigint
+    FROM meter_segment g LEFT JOIN meter_segment n ON n.meter_id = g.meter_id AND n.segment = g.segment + 1 WHERE g.meter_id = m.id
+)"""
+
+CHECKS = [
+    Check(
+        7,
+        "what is booked is not the price of its proven seconds",
+        "meter",
+        f"""
+        SELECT 'session ' || m.session_id FROM meter m
+        WHERE m.booked_ucr <> {COST.format(seconds="m.booked_s")} OR (m.state <> 'open' AND m.due_at IS NULL AND m.booked_ucr <> {COST.format(seconds="m.proven_s")})
+        ORDER BY m.id LIMIT 1
+        """,  # noqa: S608 -- constants of this module
+    ),
+    Check(
+        7,
+        "more seconds are proven than it existed",
+        "meter",
+        """
+        SELECT 'session ' || m.session_id FROM meter m
+        WHERE m.proven_s > 0 AND (m.recorded_at IS NULL OR m.proven_s > extract(epoch FROM m.recorded_at - m.authorised_at)) ORDER BY m.id LIMIT 1
+        """,
+    ),
+    Check(
+        7,
+        "a second is booked twice, or left out",
+        "ledger_transaction",
+        """
+        SELECT 'transaction ' || c.key FROM (
+            SELECT id, key, from_s, lag(until_s, 1, 0) OVER (PARTITION BY meter_id ORDER BY until_s, id) AS previous_until_s
+            FROM ledger_transaction WHERE operation = 'capture'
+        ) c WHERE c.from_s IS DISTINCT FROM c.previous_until_s ORDER BY c.id LIMIT 1
+        """,
+    ),
+    Check(
+        10,
+        "its figures are not what the journal says",
+        "meter",
+        """
+        SELECT 'session ' || m.session_id FROM meter m LEFT JOIN (
+            SELECT t.meter_id, count(DISTINCT t.id) FILTER (WHERE t.operation = 'capture') AS captures, max(t.until_s) AS booked_s,
+                sum(e.amount_ucr) FILTER (WHERE a.kind = 'usage' AND a.id = o.usage_account_id) AS used,
+                -sum(e.amount_ucr) FILTER (WHERE a.kind = 'debt_usage') AS debt, -sum(e.amount_ucr) FILTER (WHERE a.kind = 'writeoff') AS written_off
+            FROM ledger_transaction t JOIN meter o ON o.id = t.meter_id JOIN ledger_entry e ON e.transaction_id = t.id JOIN ledger_account a ON a.id = e.account_id
+            WHERE t.operation IN ('capture', 'hold', 'release') GROUP BY 1
+        ) j ON j.meter_id = m.id LEFT JOIN (
+            SELECT meter_id, count(*) AS windows, max(window_number) AS highest, max(ends_at) FILTER (WHERE NOT is_late) AS ends_at FROM hold GROUP BY 1
+        ) w ON w.meter_id = m.id
+        WHERE (m.capture_count, m.booked_s, m.booked_ucr, m.debt_ucr, m.written_off_ucr)
+                IS DISTINCT FROM (coalesce(j.captures, 0), coalesce(j.booked_s, 0), coalesce(j.used, 0), coalesce(j.debt, 0), coalesce(j.written_off, 0))
+            OR m.window_count IS DISTINCT FROM w.windows OR m.window_count IS DISTINCT FROM w.highest OR m.windows_end_at IS DISTINCT FROM w.ends_at
+        ORDER BY m.id LIMIT 1
+        """,
+    ),
+]
