@@ -99,7 +99,7 @@ def give(
     stored = journal.stored_result(db, key, body, by=by, now=now)
     if stored is not None:
         return uuid.UUID(stored["lot_id"])
-    _check(amount_ucr, classes, effective_at, expires_at, now)
+    check_terms(amount_ucr, classes, effective_at, expires_at, now)
     _check_people(db, wallet, amount_ucr, by, approved_by)
     issuance_id = _issuance_account(db, fund_id, amount_ucr)
     terms = {"fund_id": fund_id, "purpose": purpose, "classes": body["classes"], "priority": priority, "effective_at": effective_at, "expires_at": expires_at}
@@ -112,7 +112,8 @@ def give(
     return lot_id
 
 
-def _check(amount_ucr: int, classes: frozenset[str] | None, effective_at: datetime, expires_at: datetime, now: datetime) -> None:
+def check_terms(amount_ucr: int, classes: frozenset[str] | None, effective_at: datetime, expires_at: datetime, now: datetime) -> None:
+    """Raise BadAmount, BadValidity or BadClasses for terms that no grant may have."""
     if not 0 < amount_ucr <= MAX_UCR:
         raise BadAmount
     if expires_at <= effective_at or expires_at <= now:
@@ -121,12 +122,17 @@ def _check(amount_ucr: int, classes: frozenset[str] | None, effective_at: dateti
         raise BadClasses
 
 
-def _check_people(db: Session, wallet: Wallet, amount_ucr: int, by: Actor, approved_by: Actor | None) -> None:
-    people = {actor.person_id for actor in (by, approved_by) if actor is not None and actor.person_id is not None}
+def refuse_own_project(db: Session, project_id: uuid.UUID, people: set[uuid.UUID]) -> None:
+    """Raise OwnProject when one of the people is a current member of the project."""
     member = projects.member.c
-    own = select(func.count()).select_from(projects.member).where(member.project_id == wallet.project_id, member.person_id.in_(people))
+    own = select(func.count()).select_from(projects.member).where(member.project_id == project_id, member.person_id.in_(people))
     if people and db.execute(own).scalar_one():
         raise OwnProject
+
+
+def _check_people(db: Session, wallet: Wallet, amount_ucr: int, by: Actor, approved_by: Actor | None) -> None:
+    people = {actor.person_id for actor in (by, approved_by) if actor is not None and actor.person_id is not None}
+    refuse_own_project(db, wallet.project_id, people)
     if amount_ucr > ALONE_UCR and not by.is_process and len(people) < 2:
         raise NeedsSecondPerson(limit=ALONE_UCR // UCR_PER_CREDIT)
 

@@ -1,5 +1,21 @@
 """Reads of credits: balances exact to the second, costs of sessions, wallets, statements, funds."""
 
 from portal.credits.queries.balances import Balance, SessionCost, balance, balances, session_costs, wallet_of_project
+from portal.credits.queries.statements import Statement, StatementLine, statement
+from portal.credits.queries.wallets import WalletCard, lots_of_wallet, page_of_charges, wallet_by_ref
 
-__all__ = ["Balance", "SessionCost", "balance", "balances", "session_costs", "wallet_of_project"]
+__all__ = [
+    "Balance",
+    "SessionCost",
+    "Statement",
+    "StatementLine",
+    "WalletCard",
+    "balance",
+    "balances",
+    "lots_of_wallet",
+    "page_of_charges",
+    "session_costs",
+    "statement",
+    "wallet_by_ref",
+    "wallet_of_project",
+]

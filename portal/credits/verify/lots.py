@@ -12,7 +12,8 @@ CHECKS = [
         "lot",
         """
         SELECT 'lot ' || l.id FROM lot l
-        JOIN ledger_account v ON v.id = l.available_account_id JOIN ledger_account h ON h.id = l.held_account_id JOIN ledger_account f ON f.id = l.frozen_account_id
+        JOIN ledger_account v ON v.id = l.available_account_id JOIN ledger_account h ON h.id = l.held_account_id
+        JOIN ledger_account f ON f.id = l.frozen_account_id
         LEFT JOIN (
             SELECT o.lot_id, sum(e.amount_ucr) FILTER (WHERE t.operation IN ('grant', 'purchase')) AS issued,
                 sum(e.amount_ucr) FILTER (WHERE t.operation NOT IN ('grant', 'purchase', 'hold', 'release')) AS moved,
@@ -22,7 +23,9 @@ CHECKS = [
                 SELECT id AS lot_id, unnest(ARRAY[available_account_id, held_account_id, frozen_account_id]) AS account_id FROM lot
             ) o JOIN ledger_entry e ON e.account_id = o.account_id JOIN ledger_transaction t ON t.id = e.transaction_id GROUP BY 1
         ) j ON j.lot_id = l.id
-        LEFT JOIN (SELECT lot_id, sum(captured_ucr) AS captured, sum(amount_ucr - captured_ucr - released_ucr) AS open FROM hold_share GROUP BY 1) s ON s.lot_id = l.id
+        LEFT JOIN (
+            SELECT lot_id, sum(captured_ucr) AS captured, sum(amount_ucr - captured_ucr - released_ucr) AS open FROM hold_share GROUP BY 1
+        ) s ON s.lot_id = l.id
         WHERE l.issued_ucr <> coalesce(j.issued, 0) OR coalesce(j.inside, 0) <> 0
             OR v.balance_ucr + h.balance_ucr + f.balance_ucr <> l.issued_ucr + coalesce(j.moved, 0)
             OR coalesce(s.captured, 0) <> -coalesce(j.captured, 0) OR h.balance_ucr <> coalesce(s.open, 0)
@@ -34,7 +37,8 @@ CHECKS = [
         "its lot was not valid for its time, not meant for its class, or of another wallet",
         "hold_share",
         """
-        SELECT 'hold ' || h.id || ' from lot ' || l.id FROM hold_share s JOIN hold h ON h.id = s.hold_id JOIN lot l ON l.id = s.lot_id JOIN meter m ON m.id = h.meter_id
+        SELECT 'hold ' || h.id || ' from lot ' || l.id FROM hold_share s
+        JOIN hold h ON h.id = s.hold_id JOIN lot l ON l.id = s.lot_id JOIN meter m ON m.id = h.meter_id
         WHERE l.wallet_id <> h.wallet_id OR m.wallet_id <> h.wallet_id OR h.starts_at < l.effective_at OR h.ends_at > l.expires_at
             OR (l.classes IS NOT NULL AND NOT m.charge_class = ANY (l.classes))
         ORDER BY h.id LIMIT 1

@@ -15,7 +15,8 @@ CHECKS = [
         "meter",
         f"""
         SELECT 'session ' || m.session_id FROM meter m
-        WHERE m.booked_ucr <> {COST.format(seconds="m.booked_s")} OR (m.state <> 'open' AND m.due_at IS NULL AND m.booked_ucr <> {COST.format(seconds="m.proven_s")})
+        WHERE m.booked_ucr <> {COST.format(seconds="m.booked_s")}
+            OR (m.state <> 'open' AND m.due_at IS NULL AND m.booked_ucr <> {COST.format(seconds="m.proven_s")})
         ORDER BY m.id LIMIT 1
         """,  # noqa: S608 -- constants of this module
     ),
@@ -48,7 +49,8 @@ CHECKS = [
             SELECT t.meter_id, count(DISTINCT t.id) FILTER (WHERE t.operation = 'capture') AS captures, max(t.until_s) AS booked_s,
                 sum(e.amount_ucr) FILTER (WHERE a.kind = 'usage' AND a.id = o.usage_account_id) AS used,
                 -sum(e.amount_ucr) FILTER (WHERE a.kind = 'debt_usage') AS debt, -sum(e.amount_ucr) FILTER (WHERE a.kind = 'writeoff') AS written_off
-            FROM ledger_transaction t JOIN meter o ON o.id = t.meter_id JOIN ledger_entry e ON e.transaction_id = t.id JOIN ledger_account a ON a.id = e.account_id
+            FROM ledger_transaction t JOIN meter o ON o.id = t.meter_id
+            JOIN ledger_entry e ON e.transaction_id = t.id JOIN ledger_account a ON a.id = e.account_id
             WHERE t.operation IN ('capture', 'hold', 'release') GROUP BY 1
         ) j ON j.meter_id = m.id LEFT JOIN (
             SELECT meter_id, count(*) AS windows, max(window_number) AS highest, max(ends_at) FILTER (WHERE NOT is_late) AS ends_at FROM hold GROUP BY 1

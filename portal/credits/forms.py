@@ -1,0 +1,64 @@
+"""Forms of credits: shape alone."""
+
+from datetime import date
+from typing import Any
+
+from flask_babel import gettext, lazy_gettext
+from wtforms import DateField, Field, SelectField, StringField
+from wtforms.validators import InputRequired, Length, ValidationError
+
+from portal.core.quantities import NotAQuantity, parse_credits
+from portal.web.forms import Form, stripped
+
+
+class CreditsField(StringField):
+    """Credits as people write them, "12.5" or "12,5"; `ucr` holds the microcredits, None until it reads well."""
+
+    ucr: int | None = None
+
+    def pre_validate(self, form: Any) -> None:
+        """Read the amount: plain ASCII digits, at most six places, no sign, no exponent."""
+        del form
+        try:
+            self.ucr = parse_credits(self.data or "")
+        except NotAQuantity as error:
+            raise ValidationError(gettext("Enter an amount of credits such as 250 or 12.5.")) from error
+        if self.ucr == 0:
+            raise ValidationError(gettext("Enter an amount above zero."))
+
+
+class ClassesField(StringField):
+    """Kinds of machines as short names with commas between; `names` is None when all are meant."""
+
+    @property
+    def names(self) -> frozenset[str] | None:
+        """Return the names, None for all."""
+        parts = {part.strip().lower() for part in (self.data or "").split(",")} - {""}
+        return frozenset(parts) or None
+
+
+def _required() -> list[Any]:
+    return [InputRequired(message=lazy_gettext("Please fill this in."))]
+
+
+class FundForm(Form):
+    name = StringField(lazy_gettext("Name"), filters=[stripped], validators=[*_required(), Length(max=120)])
+    slug = StringField(lazy_gettext("Short name"), filters=[stripped], validators=[*_required(), Length(max=63)])
+    sponsor = StringField(lazy_gettext("Sponsor"), filters=[stripped], validators=[*_required(), Length(max=120)])
+    budget = CreditsField(lazy_gettext("Budget, in credits"), validators=_required())
+
+
+class GrantForm(Form):
+    fund = SelectField(lazy_gettext("Fund"), validators=_required())
+    amount = CreditsField(lazy_gettext("Amount, in credits"), validators=_required())
+    purpose = StringField(lazy_gettext("Purpose"), filters=[stripped], validators=[*_required(), Length(max=120)])
+    classes = ClassesField(lazy_gettext("Kinds of machines"), filters=[stripped], validators=[Length(max=500)])
+    begins_on = DateField(lazy_gettext("First day"), validators=_required())
+    expires_on = DateField(lazy_gettext("Last day"), validators=_required())
+
+    def validate_expires_on(self, field: Field) -> None:
+        """Refuse an end before the beginning."""
+        if isinstance(field.data, date) and isinstance(self.begins_on.data, date) and field.data < self.begins_on.data:
+            raise ValidationError(gettext("The end must lie in the future and after the beginning."))
+
+

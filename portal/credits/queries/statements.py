@@ -1,0 +1,212 @@
+"""Statements: what was booked on a wallet between two instants, in lines that add up exactly."""
+
+import uuid
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Date, Select, and_, cast, func, literal, or_, select, union_all
+from sqlalchemy.orm import Session
+
+from portal.credits.models import LedgerAccount, LedgerEntry, LedgerTransaction, Lot, Meter, MeterSegment
+
+# Moves inside a wallet: what is held is still the wallet's.
+INSIDE = ("hold", "release", "freeze")
+
+
+@dataclass(frozen=True)
+class LotPart:
+    """What a line took from, or gave to, one lot."""
+
+    lot_number: int
+    purpose: str
+    amount_ucr: int
+
+
+@dataclass(frozen=True)
+class PricePart:
+    """Seconds of a session under one price."""
+
+    duration_s: int
+    rate_ucr_per_hour: int
+
+
+@dataclass(frozen=True)
+class StatementLine:
+    """A session, grant or expiry. amount: what it changed; a session's debt is beside it, not in it."""
+
+    operation: str
+    booked_at: datetime
+    amount_ucr: int
+    balance_ucr: int
+    lots: Sequence[LotPart]
+    session_id: uuid.UUID | None = None
+    label: str = ""
+    charge_class: str = ""
+    prices: Sequence[PricePart] = ()
+    debt_ucr: int = 0
+    written_off_ucr: int = 0
+
+    @property
+    def duration_s(self) -> int:
+        """Return the seconds that the line charges."""
+        return sum(part.duration_s for part in self.prices)
+
+
+@dataclass(frozen=True)
+class Statement:
+    """opening + the lines' amounts = closing, all from the journal: running sessions count once they are booked."""
+
+    wallet_id: uuid.UUID
+    starts_at: datetime
+    ends_at: datetime
+    opening_ucr: int
+    closing_ucr: int
+    lines: Sequence[StatementLine]
+    as_of: datetime
+
+    @property
+    def given_ucr(self) -> int:
+        """Return what came in."""
+        return sum(line.amount_ucr for line in self.lines if line.amount_ucr > 0)
+
+    @property
+    def taken_ucr(self) -> int:
+        """Return what went out, as a negative amount."""
+        return sum(line.amount_ucr for line in self.lines if line.amount_ucr < 0)
+
+
+@dataclass
+class _Draft:
+    operation: str
+    booked_at: datetime
+    session: Any
+    lots: list[LotPart] = field(default_factory=list)
+    debt_ucr: int = 0
+    written_off_ucr: int = 0
+
+    @property
+    def amount_ucr(self) -> int:
+        return sum(part.amount_ucr for part in self.lots)
+
+    def add(self, row: Any) -> None:
+        self.booked_at = max(self.booked_at, row.booked_at)
+        if row.kind == "debt_usage":
+            self.debt_ucr -= row.amount_ucr
+        elif row.kind == "writeoff":
+            self.written_off_ucr -= row.amount_ucr
+        else:
+            self.lots.append(LotPart(row.number, row.purpose, row.amount_ucr))
+
+    def line(self, balance_ucr: int, prices: Sequence[PricePart]) -> StatementLine:
+        session = self.session
+        return StatementLine(
+            operation=self.operation,
+            booked_at=self.booked_at,
+            amount_ucr=self.amount_ucr,
+            balance_ucr=balance_ucr,
+            lots=self.lots,
+            session_id=session.session_id if session else None,
+            label=session.label if session else "",
+            charge_class=session.charge_class if session else "",
+            prices=prices,
+            debt_ucr=self.debt_ucr,
+            written_off_ucr=self.written_off_ucr,
+        )
+
+
+def statement(db: Session, wallet_id: uuid.UUID, *, starts_at: datetime, ends_at: datetime, now: datetime) -> Statement:
+    """Return the statement of [starts_at, ends_at); five statements, whatever the number of lines."""
+    booked_ucr = _booked_now(db, wallet_id)
+    opening_ucr = booked_ucr - _changed_since(db, wallet_id, starts_at)
+    closing_ucr = booked_ucr - _changed_since(db, wallet_id, ends_at)
+    prices = _prices(db, wallet_id, starts_at, ends_at)
+    lines, balance_ucr = [], opening_ucr
+    for draft in _drafts(db, wallet_id, starts_at, ends_at):
+        balance_ucr += draft.amount_ucr
+        lines.append(draft.line(balance_ucr, prices[draft.session.meter_id] if draft.session and draft.operation == "capture" else ()))
+    return Statement(wallet_id, starts_at, ends_at, opening_ucr, closing_ucr, lines, now)
+
+
+@dataclass(frozen=True)
+class DayChange:
+    """What was booked on a day, in the zone asked for: came and used are not negative, `total` is with what ended."""
+
+    on: date
+    came_ucr: int
+    used_ucr: int
+    total_ucr: int
+
+
+def changes_by_day(db: Session, wallet_id: uuid.UUID, *, since: datetime, zone: str) -> list[DayChange]:
+    """Return the days since an instant on which anything was booked, oldest first; one statement."""
+    day = cast(func.timezone(zone, LedgerTransaction.booked_at), Date)
+    amount, zero = LedgerEntry.amount_ucr, literal(0, BigInteger)
+    came = cast(func.coalesce(func.sum(amount).filter(amount > 0), zero), BigInteger)
+    used = cast(func.coalesce(func.sum(-amount).filter(LedgerTransaction.operation == "capture"), zero), BigInteger)
+    query = _moves(wallet_id).add_columns(day, came, used, cast(func.sum(amount), BigInteger))
+    query = query.where(LedgerTransaction.booked_at >= since, LedgerAccount.kind.like("lot_%"))
+    return [DayChange(*row) for row in db.execute(query.group_by(day).order_by(day))]
+
+
+def _booked_now(db: Session, wallet_id: uuid.UUID) -> int:
+    """Return what the wallet's lots hold together, valid or not, as booked."""
+    lots = [select(column.label("id")).where(Lot.wallet_id == wallet_id) for column in (Lot.available_account_id, Lot.held_account_id, Lot.frozen_account_id)]
+    accounts = union_all(*lots).subquery()
+    query = select(cast(func.coalesce(func.sum(LedgerAccount.balance_ucr), 0), BigInteger)).join(accounts, accounts.c.id == LedgerAccount.id)
+    return db.execute(query).scalar_one()
+
+
+def _moves(wallet_id: uuid.UUID) -> Select[Any]:
+    """Select the entries of a wallet's transactions, those that only move credits inside it left out."""
+    query = select().select_from(LedgerTransaction).join(LedgerEntry, LedgerEntry.transaction_id == LedgerTransaction.id)
+    query = query.join(LedgerAccount, LedgerAccount.id == LedgerEntry.account_id)
+    return query.where(LedgerTransaction.wallet_id == wallet_id, LedgerTransaction.operation.not_in(INSIDE))
+
+
+def _changed_since(db: Session, wallet_id: uuid.UUID, instant: datetime) -> int:
+    changed = cast(func.coalesce(func.sum(LedgerEntry.amount_ucr), 0), BigInteger)
+    query = _moves(wallet_id).add_columns(changed).where(LedgerTransaction.booked_at >= instant, LedgerAccount.kind.like("lot_%"))
+    return int(db.execute(query).scalar_one())
+
+
+def _drafts(db: Session, wallet_id: uuid.UUID, starts_at: datetime, ends_at: datetime) -> list[_Draft]:
+    """Return the lines in the order of their last booking: one for each session, one for each other transaction."""
+    line_id = func.coalesce(LedgerTransaction.meter_id, LedgerTransaction.id)
+    is_of_account = or_(*[LedgerAccount.id == column for column in (Lot.available_account_id, Lot.held_account_id)])
+    booked = [LedgerTransaction.operation, LedgerTransaction.meter_id, LedgerAccount.kind]
+    facts = [*booked, Lot.number, Lot.purpose, Meter.session_id, Meter.label, Meter.charge_class]
+    query = (
+        _moves(wallet_id)
+        .add_columns(line_id.label("line_id"), *facts)
+        .add_columns(func.max(LedgerTransaction.booked_at).label("booked_at"), cast(func.sum(LedgerEntry.amount_ucr), BigInteger).label("amount_ucr"))
+        .join(Meter, Meter.id == LedgerTransaction.meter_id, isouter=True)
+        .join(Lot, and_(Lot.wallet_id == LedgerTransaction.wallet_id, is_of_account), isouter=True)
+        .where(LedgerTransaction.booked_at >= starts_at, LedgerTransaction.booked_at < ends_at)
+        .where(or_(LedgerAccount.kind.like("lot_%"), LedgerAccount.kind.in_(["debt_usage", "writeoff"])))
+        .group_by(line_id, *facts)
+        .order_by(func.max(LedgerTransaction.booked_at), line_id, Lot.number)
+    )
+    drafts: dict[Any, _Draft] = {}
+    for row in db.execute(query):
+        drafts.setdefault((row.line_id, row.operation), _Draft(row.operation, row.booked_at, row if row.session_id else None)).add(row)
+    return sorted(drafts.values(), key=lambda draft: draft.booked_at)
+
+
+def _prices(db: Session, wallet_id: uuid.UUID, starts_at: datetime, ends_at: datetime) -> defaultdict[Any, list[PricePart]]:
+    """Return the seconds that were booked for each meter, by price."""
+    seconds = cast(func.sum(LedgerTransaction.until_s - LedgerTransaction.from_s), BigInteger).label("duration_s")
+    query = (
+        select(MeterSegment.meter_id, MeterSegment.segment, MeterSegment.rate_ucr_per_hour, seconds)
+        .join(MeterSegment, and_(MeterSegment.meter_id == LedgerTransaction.meter_id, MeterSegment.segment == LedgerTransaction.segment))
+        .where(LedgerTransaction.wallet_id == wallet_id, LedgerTransaction.operation == "capture")
+        .where(LedgerTransaction.booked_at >= starts_at, LedgerTransaction.booked_at < ends_at)
+        .group_by(MeterSegment.meter_id, MeterSegment.segment, MeterSegment.rate_ucr_per_hour)
+        .order_by(MeterSegment.meter_id, MeterSegment.segment)
+    )
+    found: defaultdict[Any, list[PricePart]] = defaultdict(list)
+    for row in db.execute(query):
+        found[row.meter_id].append(PricePart(row.duration_s, row.rate_ucr_per_hour))
+    return found

@@ -1,0 +1,45 @@
+"""Who may call the routes of credits."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from portal.credits.permissions import Permission
+from portal.projects.operations import members, projects
+from portal.projects.states import MemberRole, ProjectKind
+from tests.architecture.access_matrix import Row
+from tests.factories import credits as make
+
+MEMBERS = "leads and members of the wallet's project; finance, staff, funders, administrators"
+
+ROWS = {
+    "credits.wallets": Row("signed_in", relation="lists " + MEMBERS),
+    "credits.wallet": Row("signed_in", relation=MEMBERS, object="wallet"),
+    "credits.statement": Row("signed_in", relation=MEMBERS, object="wallet"),
+    "credits.statement_csv": Row("signed_in", relation=MEMBERS, object="wallet"),
+    "credits.funds": Row("permission", permission=Permission.SEE_FUNDS),
+    "credits.fund": Row("permission", permission=Permission.SEE_FUNDS),
+    "credits.new_fund": Row("permission", permission=Permission.OPEN_FUND),
+    "credits.new_grant": Row("permission", permission=Permission.GIVE_GRANT, relation="never to a project of one's own"),
+    "credits.waiting_grants": Row("permission", permission=Permission.DECIDE_GRANT),
+    "credits.approve_grant": Row("permission", permission=Permission.DECIDE_GRANT, relation="never whoever asked"),
+    "credits.decline_grant": Row("permission", permission=Permission.DECIDE_GRANT, relation="never whoever asked"),
+    "credits.withdraw_grant": Row("permission", permission=Permission.GIVE_GRANT, relation="whoever asked"),
+}
+
+
+def make_wallet(db: Session, owner: UUID, now: datetime) -> Mapping[str, Any]:
+    """Open a project of the owner's, with a wallet that has something in it."""
+    from portal.credits.operations import wallets
+
+    project_id = projects.open(db, kind=ProjectKind.VENTURE, name="Darija speech", by=make.TESTS, now=now)
+    members.add(db, project_id=project_id, person_id=owner, role=MemberRole.LEAD, by=make.TESTS, now=now)
+    wallet_id = wallets.open(db, project_id=project_id, by=make.TESTS, now=now)
+    make.lot(db, wallet_id, now=now)
+    return {"ref": str(wallet_id)}
+
+
+OBJECTS = {"wallet": make_wallet}
