@@ -151,6 +151,7 @@ def session_costs(db: Session, session_ids: Sequence[uuid.UUID], *, now: datetim
         select(Meter, case((Meter.state == MeterState.OPEN, cost.c.cost_ucr), else_=Meter.booked_ucr).label("cost_ucr"))
         .add_columns(running_seconds(now).label("duration_s"), last_rate.correlate(Meter).scalar_subquery().label("rate_ucr_per_hour"))
         .add_columns(open_holds.where(Hold.meter_id == Meter.id, Hold.state == HoldState.OPEN).correlate(Meter).scalar_subquery().label("held_ucr"))
+        .select_from(Meter)
         .join(cost, true())
         .where(bulk.among(Meter.session_id, session_ids))
         .order_by(Meter.session_id, Meter.generation)

@@ -143,6 +143,7 @@ def _running_by_lot(db: Session, wallet_id: uuid.UUID, now: datetime) -> default
     left = HoldShare.amount_ucr - HoldShare.captured_ucr - HoldShare.released_ucr
     query = (
         select(Meter.id, (cost.c.cost_ucr - Meter.booked_ucr).label("unbooked_ucr"), HoldShare.lot_id, left.label("left_ucr"))
+        .select_from(Meter)
         .join(cost, true())
         .join(Hold, and_(Hold.meter_id == Meter.id, Hold.state == HoldState.OPEN))
         .join(HoldShare, HoldShare.hold_id == Hold.id)
@@ -167,6 +168,7 @@ def page_of_charges(db: Session, wallet_id: uuid.UUID, *, mark: str | None, now:
         select(Meter.id, Meter.session_id, Meter.label, Meter.charge_class, Meter.state, Meter.started_at, Meter.authorised_at, Meter.debt_ucr)
         .add_columns(running_seconds(now).label("duration_s"), last_rate.correlate(Meter).scalar_subquery().label("rate_ucr_per_hour"))
         .add_columns(case((is_open, cost.c.cost_ucr), else_=Meter.booked_ucr).label("cost_ucr"))
+        .select_from(Meter)
         .join(cost, true())
         .where(Meter.wallet_id == wallet_id, or_(is_open, Meter.booked_ucr > 0))
     )
