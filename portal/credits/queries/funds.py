@@ -157,4 +157,4 @@ def request_by_id(db: Session, request_id: uuid.UUID) -> RequestRow:
 
 
 def _request(row: Any) -> RequestRow:
-    return RequestRow(**(row._mapping | {"state": GrantRequestState(row.state)}))  # noqa: SLF001 -- SQLAlchemy's public name for a row's columns
+    return RequestRow(**(dict(row._mapping) | {"state": GrantRequestState(row.state)}))  # noqa: SLF001 -- SQLAlchemy's public name for a row's columns
