@@ -44,6 +44,11 @@ def look_app() -> Flask:
     def public() -> str:
         return render_template("gallery/public.html", **gallery.sample())
 
+    @app.get("/dev/card")
+    @access.public
+    def card() -> str:
+        return render_template("gallery/card.html", **gallery.sample())
+
     return app
 
 

@@ -105,7 +105,7 @@ def choose(page: Page, address: str, lang: str, theme: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("lang", ["en", "fr", "ar"])
-@pytest.mark.parametrize("path", ["/dev/gallery", "/dev/public"])
+@pytest.mark.parametrize("path", ["/dev/gallery", "/dev/public", "/dev/card"])
 def test_page_is_accessible_and_nothing_is_cut(page: Page, address: str, path: str, lang: str, theme: str) -> None:
     choose(page, address, lang, theme)
     for width in WIDTHS:

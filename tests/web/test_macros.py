@@ -258,7 +258,7 @@ def test_icon_is_silent_without_a_label(write: Write) -> None:
 
 
 @pytest.mark.parametrize("lang", ["en", "fr", "ar"])
-@pytest.mark.parametrize("path", ["/dev/gallery", "/dev/public"])
+@pytest.mark.parametrize("path", ["/dev/gallery", "/dev/public", "/dev/card"])
 def test_whole_page_is_sound(app: Flask, path: str, lang: str) -> None:
     answer = app.test_client().get(path, headers={"Accept-Language": lang})
     page = read(answer.text)
