@@ -81,7 +81,11 @@ class Agent:
             self._stopping.discard(record.key)
 
     async def _observe(self) -> None:
-        self.sessions.observe_all()
+        try:
+            self.sessions.observe_all()
+        except OSError:
+            # A full disk must not keep unpaid sessions running.
+            self.log.exception("The look at the sessions cannot be written")
         for record in self.sessions.overrun():
             self._stop_soon(record, "it has run for too long past what is paid, with no word from the portal")
         for record in self.registry:

@@ -2,6 +2,7 @@
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,7 @@ def test_other_homes_state_and_spool_are_not_there(session):
         assert attempt(session, f"os.stat({str(path)!r})") == "FileNotFoundError", path
     assert (state / "homes/u-2/zellige-thesis.txt").exists()
     assert (state / "cookie_secret").exists()
-    assert attempt(session, "os.listdir('/home')") == "['u-1']"
+    assert "u-2" not in attempt(session, "os.listdir('/home')")
     assert "zellige-thesis" not in attempt(
         session, "[name for folder in os.walk('/') if not folder[0].startswith(('/proc', '/usr')) for name in folder[2] if name.startswith('zellige')]"
     )
@@ -192,3 +193,30 @@ def test_memory_beyond_the_limit_is_refused(hub):
     else:
         wait_for(lambda: hub.portal.of("memory", "exited"), 30, "the stop of a session over its memory")
     hub.end("u-1", "s-1")
+
+
+def test_session_without_a_sandbox_runs_only_on_the_operators_word_and_says_so(make_hub):
+    hub = make_hub(variables={"SESSION_ISOLATION": "none-i-accept-the-risk"})
+    hub.make_user("u-1")
+    assert hub.launch("u-1", "s-1", hub.portal.issue("u-1", "s-1", grant("open"))).status_code == 201
+    limits = {limit["limit"]: limit for limit in json.loads((hub.state / "limits.json").read_text())}
+
+    assert not any(limits[name]["enforced"] for name in ("filesystem", "other_processes", "devices", "privileges"))
+    assert hub.run_inside("open", "import os; print(os.path.expanduser('~'))").strip() == str(hub.state / "homes/u-1")
+    assert hub.end("u-1", "s-1").status_code == 204
+    assert processes_with("AIHUB_SESSION=open") == []
+
+
+def test_ten_starts_at_once(hub):
+    hub.make_user("u-1")
+    tickets = {f"s-{number}": hub.portal.issue("u-1", f"s-{number}", grant(f"many-{number}")) for number in range(10)}
+    with ThreadPoolExecutor(10) as pool:
+        answers = list(pool.map(lambda item: hub.launch("u-1", *item), tickets.items()))
+
+    assert {answer.status_code for answer in answers} <= {201, 202}
+    wait_for(lambda: sum(server["ready"] for server in hub.servers("u-1").values()) == 10, 30, "all ten")
+    assert len({hub.record(f"many-{number}").port for number in range(10)}) == 10
+    with ThreadPoolExecutor(10) as pool:
+        list(pool.map(lambda server: hub.end("u-1", server), tickets))
+    wait_for(lambda: all(hub.portal.of(f"many-{number}", "exited") for number in range(10)), 20, "the observations of all ten ends")
+    assert not any(processes_with(f"AIHUB_SESSION=many-{number}") for number in range(10))
