@@ -255,6 +255,17 @@ class ServerProcess(Base):
     )
 
 
+class HubAgent(Base):
+    """How far a plug-in's observations are known without a gap, and from where it was last asked to send again."""
+
+    __tablename__ = "hub_agent"
+
+    agent: Mapped[str] = mapped_column(primary_key=True)
+    contiguous_offset: Mapped[int]
+    asked_offset: Mapped[int | None]
+    received_at: Mapped[datetime]
+
+
 class HubWatch(Base):
     """One row: since when the reconciler has been watching without a gap, and when the hub last answered it."""
 

@@ -295,6 +295,32 @@ def test_late_evidence_after_the_end_is_booked_once(db: Session, now: datetime) 
     assert cost(db, session_id, after(now, 200)) == credits_ucr(4) * 130 // 3600
 
 
+def test_f13_a_portal_restored_from_a_backup_asks_for_what_it_lost(db: Session, now: datetime) -> None:
+    ada = make.spender(db, now=now)
+    session_id, plugin = make.running(db, ada, now=now)
+    lost, after_it = plugin.seen(100), plugin.seen(200)
+    known = lost["offset"] - 1
+
+    receipt = make.deliver(db, [after_it], now=after(now, 200), has_gap=True)
+    assert receipt.acknowledged_offset == known
+    receipt = make.deliver(db, [lost, after_it], now=after(now, 201), has_gap=True)
+
+    assert receipt.acknowledged_offset == after_it["offset"]
+    assert make.row_of(db, session_id).proven_s == 200
+
+
+def test_what_a_spool_no_longer_has_is_passed_over(db: Session, now: datetime) -> None:
+    ada = make.spender(db, now=now)
+    session_id, plugin = make.running(db, ada, now=now)
+    plugin.seen(1)
+    item = plugin.seen(100)
+
+    answers = [make.deliver(db, [item], now=after(now, 100), has_gap=True).acknowledged_offset for _ in range(2)]
+
+    assert answers == [item["offset"] - 2, item["offset"]]
+    assert make.row_of(db, session_id).proven_s == 100
+
+
 @pytest.mark.parametrize("table", ["observation", "quarantined_observation"])
 @pytest.mark.parametrize("statement", ["UPDATE {} SET agent = 'x'", "DELETE FROM {}"])
 def test_observations_refuse_change(db: Session, now: datetime, table: str, statement: str) -> None:

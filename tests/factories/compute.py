@@ -14,10 +14,11 @@ from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from portal.compute.models import ComputeSession
+from portal.compute.models import ComputeSession, HubAgent
 from portal.compute.operations import observations, pool, sessions, starts, tickets
 from portal.compute.operations.observations import Receipt
 from portal.compute.operations.pool import GIB, LocalPlan, PlannedDevice
@@ -145,8 +146,13 @@ class Plugin:
         return fields | more
 
 
-def deliver(db: Session, items: Sequence[Mapping[str, Any]], *, now: datetime, agent: str = "hub-1") -> Receipt:
-    """Deliver observations as the plug-in does."""
+def deliver(db: Session, items: Sequence[Mapping[str, Any]], *, now: datetime, agent: str = "hub-1", has_gap: bool = False) -> Receipt:
+    """Deliver observations as the plug-in does; the offsets of these tests count over all agents, which is no gap."""
+    offsets = [item["offset"] for item in items if isinstance(item.get("offset"), int)]
+    if offsets and not has_gap:
+        row = insert(HubAgent).values(agent=agent, contiguous_offset=min(offsets) - 1, received_at=now)
+        furthest = func.greatest(HubAgent.contiguous_offset, row.excluded.contiguous_offset)
+        db.execute(row.on_conflict_do_update(index_elements=["agent"], set_={"contiguous_offset": furthest}))
     receipt = observations.receive(db, agent=agent, items=items, by=HUB, now=now)
     db.flush()
     return receipt

@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import UUID, insert
 from sqlalchemy.orm import Session
 
 from portal.compute import protocol, rules
-from portal.compute.models import ComputeSession, Observation, QuarantinedObservation, ServerProcess
+from portal.compute.models import ComputeSession, HubAgent, Observation, QuarantinedObservation, ServerProcess
 from portal.compute.operations import endings
 from portal.compute.protocol import MalformedObservation, Observed
 from portal.compute.rules import Life, ProcessId, Span
@@ -67,6 +67,7 @@ def receive(db: Session, *, agent: str, items: Sequence[Mapping[str, Any]], by: 
         offsets = [protocol.offset_of(item) for item in items]
     except MalformedObservation as error:
         raise MalformedDelivery(where="offset") from error
+    acknowledged_offset = _acknowledge(db, agent, offsets, now=now)
     observed, aside = _read(zip(offsets, items, strict=True))
     rows = _locked(db, {item.session_id for item in observed})
     known = _known_spans(db, set(rows))
@@ -77,7 +78,7 @@ def receive(db: Session, *, agent: str, items: Sequence[Mapping[str, Any]], by: 
         _merge(db, agent, fresh)
         _book(db, {item.session_id: rows[item.session_id] for item in fresh}, exit_codes=_exit_codes(fresh), by=by, now=now)
     mentioned = {item.session_id for item in believed}
-    return Receipt(max(offsets, default=_last_offset(db, agent)), _leases(db, agent, mentioned, now=now))
+    return Receipt(acknowledged_offset, _leases(db, agent, mentioned, now=now))
 
 
 def _read(items: Iterable[tuple[int, Mapping[str, Any]]]) -> tuple[list[Observed], list[tuple[int, Quarantine, Mapping[str, Any]]]]:
@@ -313,10 +314,23 @@ def _end(db: Session, row: ComputeSession, life: Life, *, exit_code: int | None,
         endings.finish(db, row, life, by=by, now=now, exit_code=exit_code)
 
 
-def _last_offset(db: Session, agent: str) -> int:
-    counted = select(func.max(Observation.agent_offset)).where(Observation.agent == agent)
-    aside = select(func.max(QuarantinedObservation.agent_offset)).where(QuarantinedObservation.agent == agent)
-    return max(db.execute(counted).scalar_one() or 0, db.execute(aside).scalar_one() or 0)
+def _acknowledge(db: Session, agent: str, offsets: Sequence[int], *, now: datetime) -> int:
+    """Return up to where everything of an agent is known; deliveries of one agent wait for each other here.
+
+    After a gap (this database was restored from a backup) the agent is asked once to send again from there; what its
+    spool no longer has is then passed over. What came with the gap is kept all the same.
+    """
+    row = insert(HubAgent).values(agent=agent, contiguous_offset=0, asked_offset=None, received_at=now)
+    kept = row.on_conflict_do_update(index_elements=["agent"], set_={"received_at": now}).returning(HubAgent.contiguous_offset, HubAgent.asked_offset)
+    known, asked = db.execute(kept.execution_options(synchronize_session=False)).one()
+    if not offsets:
+        return int(known)
+    has_gap = min(offsets) > known + 1 and asked != known
+    if has_gap:
+        logger.warning("%s is asked to send its observations again from %s: those up to %s are not known", agent, known, min(offsets) - 1)
+    changes = {"asked_offset": known} if has_gap else {"contiguous_offset": max(known, *offsets), "asked_offset": None}
+    db.execute(update(HubAgent).where(HubAgent.agent == agent).values(changes).execution_options(synchronize_session=False))
+    return int(known) if has_gap else max(offsets)
 
 
 def _leases(db: Session, agent: str, mentioned: set[uuid.UUID], *, now: datetime) -> dict[uuid.UUID, Lease]:

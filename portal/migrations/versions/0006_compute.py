@@ -12,6 +12,7 @@ depends_on = None
 LIVE = "state IN ('requested', 'starting', 'running', 'stopping')"
 ENDED = "state IN ('stopped', 'failed', 'lost')"
 TABLES = [
+    "hub_agent",
     "hub_watch",
     "server_process",
     "quarantined_observation",
@@ -274,6 +275,14 @@ def _build_evidence() -> None:
         sa.CheckConstraint("ends_ns >= begins_ns AND begins_ns >= 0", name="ck_server_process__span"),
     )
     op.create_index("ix_server_process__agent", "server_process", ["agent", "session_id"])
+    op.create_table(
+        "hub_agent",
+        _text("agent"),
+        _int("contiguous_offset"),
+        _int("asked_offset", nullable=True),
+        _at("received_at"),
+        sa.PrimaryKeyConstraint("agent", name="pk_hub_agent"),
+    )
     op.create_table(
         "hub_watch",
         sa.Column("id", sa.BigInteger, autoincrement=False, nullable=False),
