@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from portal.core import audit, facts
 from portal.core.access import Actor
-from portal.core.errors import Conflict, N_, NotFound, Refused
+from portal.core.errors import N_, Conflict, NotFound, Refused
 from portal.core.ids import new_id
 from portal.learning.models import CourseRun, Enrolment
 from portal.learning.states import ENROLMENT, SEATED, EnrolmentState

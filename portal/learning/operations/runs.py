@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from portal.core import audit
 from portal.core.access import Actor, require
-from portal.core.errors import Conflict, Invalid, N_
+from portal.core.errors import N_, Conflict, Invalid
 from portal.core.ids import new_id
 from portal.credits.operations import wallets
 from portal.learning.content.model import Course
