@@ -3,18 +3,21 @@
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, exists, func, select
+from sqlalchemy import ColumnElement, Row, Select, case, exists, func, select
 from sqlalchemy.orm import Session
 
+from portal.compute import queries as compute_queries
 from portal.compute import relations as compute
 from portal.core.access import Actor
 from portal.core.errors import NotFound
 from portal.core.pages import Page, page_of
+from portal.credits import queries as credits
 from portal.identity import relations as identity
 from portal.learning import rules
-from portal.learning.content.model import Course
+from portal.learning.content.model import Course, Lab
 from portal.learning.models import CourseRun, Enrolment, LabLaunch, LessonVisit
 from portal.learning.permissions import HOLDERS, Permission
 from portal.learning.states import SEATED, EnrolmentState, RunPhase
@@ -39,6 +42,11 @@ class RunCard:
     taken: int
     is_open: bool
     phase: RunPhase
+
+    @property
+    def last_day(self) -> datetime:
+        """Return an instant of the last day: the end is exclusive, at midnight."""
+        return self.ends_at - timedelta(seconds=1)
 
     @property
     def seats_left(self) -> int:
@@ -88,11 +96,28 @@ NOTHING_READ = Standing({}, {}, {})
 class LabSession:
     """A session that was opened for a lab."""
 
+    number: int
     slug: str
     state: str
     launched_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+
+
+@dataclass(frozen=True)
+class LabOffer:
+    """What a lab takes, on the machine that it is made for, at today's price. Energy is an estimate.
+
+    machine: the profile's name by language. next_free_at: None when a machine is free, or when none is expected.
+    """
+
+    machine: Mapping[str, str]
+    duration_s: int
+    cost_ucr: int
+    energy_wh: int
+    is_free: bool
+    next_free_at: datetime | None
+    is_simulated: bool
 
 
 @dataclass(frozen=True)
@@ -112,7 +137,7 @@ def _taken() -> ColumnElement[int]:
     return seats.correlate(CourseRun).scalar_subquery().label("taken")
 
 
-def _runs(*more: ColumnElement[object]) -> Select[tuple[object, ...]]:
+def _runs(*more: ColumnElement[Any]) -> Select[Any]:
     return select(*_RUN_COLUMNS, _taken(), *more).select_from(CourseRun)
 
 
@@ -131,8 +156,8 @@ _RUN_COLUMNS = (
 )
 
 
-def _card(row: object, *, now: datetime) -> RunCard:
-    values = row._mapping  # type: ignore[attr-defined]  # noqa: SLF001 -- the documented way to a row's names
+def _card(row: Row[Any], *, now: datetime) -> RunCard:
+    values = row._mapping
     columns = {column.key: values[column.key] for column in _RUN_COLUMNS}
     return RunCard(**columns, taken=values["taken"], phase=rules.phase(values["starts_at"], values["ends_at"], now=now))
 
@@ -152,7 +177,7 @@ def place_in(db: Session, course_id: uuid.UUID, *, actor: Actor, now: datetime) 
         return None
     extra = (Enrolment.id.label("enrolment_id"), Enrolment.state, Enrolment.joined_at)
     query = (
-        _runs(*extra)  # type: ignore[arg-type]
+        _runs(*extra)
         .join(Enrolment, Enrolment.run_id == CourseRun.id)
         .where(CourseRun.course_id == course_id, Enrolment.person_id == actor.person_id, Enrolment.state != EnrolmentState.LEFT)
         .order_by(CourseRun.ends_at.desc(), CourseRun.id)
@@ -166,7 +191,7 @@ def places_of(db: Session, person_id: uuid.UUID, *, now: datetime, most: int = 2
     """Return a person's places in runs that are not over, the latest to end first: for the catalogue and the home page."""
     extra = (Enrolment.id.label("enrolment_id"), Enrolment.state, Enrolment.joined_at)
     query = (
-        _runs(*extra)  # type: ignore[arg-type]
+        _runs(*extra)
         .join(Enrolment, Enrolment.run_id == CourseRun.id)
         .where(Enrolment.person_id == person_id, Enrolment.state != EnrolmentState.LEFT, CourseRun.ends_at > now)
         .order_by(CourseRun.ends_at, CourseRun.id)
@@ -180,7 +205,7 @@ def standing_of(db: Session, enrolment_id: uuid.UUID) -> Standing:
     visits = db.execute(select(LessonVisit.lesson, LessonVisit.last_read_at, LessonVisit.finished_at).where(LessonVisit.enrolment_id == enrolment_id)).all()
     session = compute.compute_session.c
     launches = (
-        select(LabLaunch.lab, LabLaunch.launched_at, session.slug, session.state, session.started_at, session.ended_at)
+        select(LabLaunch.lab, LabLaunch.launched_at, session.number, session.slug, session.state, session.started_at, session.ended_at)
         .join(compute.compute_session, session.id == LabLaunch.session_id)
         .where(LabLaunch.enrolment_id == enrolment_id)
         .order_by(LabLaunch.session_id.desc())
@@ -188,12 +213,12 @@ def standing_of(db: Session, enrolment_id: uuid.UUID) -> Standing:
     )
     sessions: dict[str, list[LabSession]] = {}
     for row in db.execute(launches):
-        sessions.setdefault(row.lab, []).append(LabSession(row.slug, row.state, row.launched_at, row.started_at, row.ended_at))
+        sessions.setdefault(row.lab, []).append(LabSession(row.number, row.slug, row.state, row.launched_at, row.started_at, row.ended_at))
     finished = {row.lesson: row.finished_at for row in visits if row.finished_at is not None}
     return Standing(finished, {row.lesson: row.last_read_at for row in visits}, sessions)
 
 
-def _led(actor: Actor) -> Select[tuple[object, ...]]:
+def _led(actor: Actor) -> Select[Any]:
     """Select the runs that an actor may lead: their own, or all for who sees all."""
     if actor.has(*HOLDERS[Permission.SEE_ALL_RUNS]):
         return _runs()
@@ -271,3 +296,28 @@ def enrolment_of_session(db: Session, session_id: uuid.UUID) -> tuple[uuid.UUID,
     )
     row = db.execute(query).one_or_none()
     return (row.id, row.course_id) if row else None
+
+
+def lab_offers(db: Session, labs: Collection[Lab], *, now: datetime) -> dict[str, LabOffer]:
+    """Return what each lab takes; a lab whose machine the hub does not offer now is missing. At most two statements."""
+    if not labs:
+        return {}
+    offers = {offer.slug: offer for offer in compute_queries.offers(db, now=now)}
+    return {
+        lab.slug: LabOffer(
+            machine=offer.name,
+            duration_s=lab.duration_s,
+            cost_ucr=offer.cost_ucr(lab.duration_s),
+            energy_wh=offer.energy_wh(lab.duration_s),
+            is_free=offer.free > 0,
+            next_free_at=offer.next_free_at,
+            is_simulated=offer.is_simulated,
+        )
+        for lab in labs
+        if (offer := offers.get(lab.profile)) is not None
+    }
+
+
+def free_credits_ucr(db: Session, project_id: uuid.UUID, *, now: datetime) -> int:
+    """Return the free credits of a run. Raises NotFound for a project without a wallet."""
+    return credits.balance(db, credits.wallet_of_project(db, project_id), now=now).free_ucr

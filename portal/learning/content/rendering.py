@@ -195,7 +195,8 @@ def _figure(token: Token, work: _Work) -> Segment | None:
         return None
     if not alternative.strip():
         work.wrong(f"The figure “{source}” has no text for those who do not see it.", "Write what it shows between the square brackets.")
-    caption = str(token.attrGet("title") or "")
+    title = str(token.attrGet("title") or "")
+    caption = Markup(isolated(title) if work.language == "ar" else escape(title))  # noqa: S704 -- escaped in both cases
     drawn = drawings.inline(figure, alternative=alternative, language=work.language)
     return Segment("figure", Markup(drawn), label=caption)  # noqa: S704 -- written from the allow-list
 

@@ -14,7 +14,6 @@ from portal.learning import rules
 from portal.learning.content import notebooks
 from portal.learning.content.model import Course, Lab
 from portal.learning.models import CourseRun, Enrolment, LabLaunch
-from portal.learning.operations.progress import complete_if_through
 from portal.learning.states import EnrolmentState, RunPhase
 
 
@@ -52,7 +51,7 @@ def launch(db: Session, *, enrolment_id: uuid.UUID, course: Course, lab_slug: st
         raise RunOver
     spoken = course.language_for(language)
     path = rules.notebook_path(course.slug, lab.slug, spoken)
-    session_id = sessions.request(
+    session_id: uuid.UUID = sessions.request(
         db,
         project_id=row.project_id,
         profile_slug=lab.profile,
@@ -67,7 +66,6 @@ def launch(db: Session, *, enrolment_id: uuid.UUID, course: Course, lab_slug: st
     db.add(LabLaunch(session_id=session_id, enrolment_id=enrolment_id, lab=lab.slug, language=spoken, revision=course.revision, launched_at=now))
     db.flush()
     audit.record(db, "launched", "lab", f"{course.slug}/{lab.slug}", by=by, now=now, session_id=str(session_id), enrolment_id=str(enrolment_id))
-    complete_if_through(db, enrolment_id=enrolment_id, course=course, by=by, now=now)
     return session_id
 
 

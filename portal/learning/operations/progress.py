@@ -7,6 +7,7 @@ from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from portal.compute import relations as compute
 from portal.core import audit, facts
 from portal.core.access import Actor
 from portal.core.errors import NotFound
@@ -42,9 +43,13 @@ def finish_lesson(db: Session, *, enrolment_id: uuid.UUID, course: Course, lesso
 
 
 def complete_if_through(db: Session, *, enrolment_id: uuid.UUID, course: Course, by: Actor, now: datetime) -> bool:
-    """Complete the enrolment when every lesson is read and every lab was opened; return whether it was completed now."""
+    """Complete the enrolment when every lesson is read and a session ran of every lab; return whether it was completed now."""
+    # Two last steps at once, a lesson here and a lab there, wait for each other: one of them sees both.
+    db.execute(select(Enrolment.id).where(Enrolment.id == enrolment_id).with_for_update())
     finished = db.execute(select(LessonVisit.lesson).where(LessonVisit.enrolment_id == enrolment_id, LessonVisit.finished_at.is_not(None))).scalars()
-    opened = db.execute(select(LabLaunch.lab).where(LabLaunch.enrolment_id == enrolment_id)).scalars()
+    session = compute.compute_session.c
+    ran = select(LabLaunch.lab).join(compute.compute_session, session.id == LabLaunch.session_id).where(session.started_at.is_not(None))
+    opened = db.execute(ran.where(LabLaunch.enrolment_id == enrolment_id)).scalars()
     reached = rules.progress(
         lessons=[lesson.slug for lesson in course.lessons], labs=[lab.slug for lab in course.labs], finished=set(finished), opened=set(opened)
     )
@@ -59,7 +64,6 @@ def complete_if_through(db: Session, *, enrolment_id: uuid.UUID, course: Course,
 
 
 def _lock_own(db: Session, enrolment_id: uuid.UUID, by: Actor) -> None:
-    # Two last steps at once, a lesson here and a lab there, wait for each other: one of them sees both.
     own = select(Enrolment.id).where(Enrolment.id == enrolment_id, Enrolment.person_id == by.id, Enrolment.state != EnrolmentState.LEFT)
     if db.execute(own.with_for_update()).first() is None:
         raise NotFound
