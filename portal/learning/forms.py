@@ -24,11 +24,11 @@ class RunForm(Form):
     def __init__(self, *args: Any, languages: tuple[str, ...], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.language.choices = [(code, NAMES[code]) for code in languages]
-        for field in (self.starts_on, self.ends_on):
-            field.validators = [InputRequired(required_message())]
+        self.starts_on.validators = [InputRequired(required_message())]
+        self.ends_on.validators = [InputRequired(required_message())]
         self.capacity.validators = [InputRequired(required_message()), NumberRange(1, 10_000)]
-        for field in (self.starts_on, self.ends_on, self.capacity, self.language):
-            field.flags.required = True
+        for name in ("starts_on", "ends_on", "capacity", "language"):
+            self[name].flags.required = True
 
     @property
     def starts_at(self) -> datetime:
@@ -38,8 +38,10 @@ class RunForm(Form):
     @property
     def ends_at(self) -> datetime:
         """Return the end of the last day, which is the beginning of the next."""
-        return _midnight(self.ends_on.data + timedelta(days=1))
+        return _midnight(self.ends_on.data, days_on=1)
 
 
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time(), ZoneInfo(TIME_ZONE)).astimezone(UTC)
+def _midnight(day: date | None, *, days_on: int = 0) -> datetime:
+    if day is None:
+        raise ValueError("read before the form was found good")
+    return datetime.combine(day + timedelta(days=days_on), time(), ZoneInfo(TIME_ZONE)).astimezone(UTC)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, case, exists, func, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from portal.compute import queries as compute_queries
@@ -14,7 +15,7 @@ from portal.compute import relations as compute
 from portal.core.access import Actor
 from portal.core.errors import NotFound
 from portal.core.pages import Page, page_of
-from portal.credits import queries as credits
+from portal.credits import queries as credit_queries
 from portal.identity import relations as identity
 from portal.learning import rules
 from portal.learning.content.model import Course, Lab
@@ -137,8 +138,9 @@ def _taken() -> ColumnElement[int]:
     return seats.correlate(CourseRun).scalar_subquery().label("taken")
 
 
-def _runs(*more: ColumnElement[Any]) -> Select[Any]:
-    return select(*_RUN_COLUMNS, _taken(), *more).select_from(CourseRun)
+def _runs(*more: Any) -> Select[Any]:
+    columns: list[Any] = [*_RUN_COLUMNS, _taken(), *more]
+    return select(*columns).select_from(CourseRun)
 
 
 _RUN_COLUMNS = (
@@ -157,7 +159,7 @@ _RUN_COLUMNS = (
 
 
 def _card(row: Row[Any], *, now: datetime) -> RunCard:
-    values = row._mapping
+    values = row._asdict()
     columns = {column.key: values[column.key] for column in _RUN_COLUMNS}
     return RunCard(**columns, taken=values["taken"], phase=rules.phase(values["starts_at"], values["ends_at"], now=now))
 
@@ -167,7 +169,7 @@ def next_runs(db: Session, course_ids: Collection[uuid.UUID], *, now: datetime) 
     taken = _taken()
     query = _runs().where(CourseRun.course_id.in_(course_ids), CourseRun.is_open, CourseRun.ends_at > now)
     ordered = query.order_by(CourseRun.course_id, case((taken < CourseRun.capacity, 0), else_=1), CourseRun.starts_at, CourseRun.id)
-    cards = [_card(row, now=now) for row in db.execute(ordered.distinct(CourseRun.course_id))]
+    cards = [_card(row, now=now) for row in db.execute(ordered.ext(distinct_on(CourseRun.course_id)))]
     return {card.course_id: card for card in cards}
 
 
@@ -320,4 +322,4 @@ def lab_offers(db: Session, labs: Collection[Lab], *, now: datetime) -> dict[str
 
 def free_credits_ucr(db: Session, project_id: uuid.UUID, *, now: datetime) -> int:
     """Return the free credits of a run. Raises NotFound for a project without a wallet."""
-    return credits.balance(db, credits.wallet_of_project(db, project_id), now=now).free_ucr
+    return credit_queries.balance(db, credit_queries.wallet_of_project(db, project_id), now=now).free_ucr

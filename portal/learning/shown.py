@@ -123,7 +123,13 @@ def _offline_page(key: _Key, language: str, revision: str) -> bytes:
     with force_locale(language):
         parts = blocks(key.course, key.lesson, language)
         page = render_template(
-            "learning/offline.html", course=key.course, lesson=key.lesson, blocks=parts, language=language, direction=i18n.direction(language), revision=revision
+            "learning/offline.html",
+            course=key.course,
+            lesson=key.lesson,
+            blocks=parts,
+            language=language,
+            direction=i18n.direction(language),
+            revision=revision,
         )
     return page.encode()
 

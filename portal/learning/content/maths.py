@@ -63,6 +63,8 @@ class BadFormulaError(ValueError):
 
 def mathml(latex: str, *, is_display: bool) -> str:
     """Return a formula as MathML that may stand in a page. Raises BadFormulaError."""
+    if not _is_balanced(latex):
+        raise BadFormulaError("a brace is never closed, or never opened")
     try:
         converted = latex2mathml.converter.convert(latex.strip(), display="block" if is_display else "inline")
         root = markup.parse(converted)
@@ -78,3 +80,12 @@ def mathml(latex: str, *, is_display: bool) -> str:
     if unread:
         raise BadFormulaError(f"not understood: {', '.join(unread)}")
     return markup.write(root, ALLOWED).replace("<math", '<math dir="ltr"', 1)
+
+
+def _is_balanced(latex: str) -> bool:
+    depth = 0
+    for brace in re.findall(r"\\.|[{}]", latex, re.DOTALL):
+        depth += {"{": 1, "}": -1}.get(brace, 0)
+        if depth < 0:
+            return False
+    return depth == 0

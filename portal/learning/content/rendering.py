@@ -34,7 +34,8 @@ _MARK = re.compile(f"{_OPEN}(\\d+){_CLOSE}")
 _IMAGE = re.compile(r"figures/([a-z][a-z0-9-]*)\.svg")
 # Runs that read left to right: a number with sign, groups and unit, or Latin words in a row.
 _NUMBER = r"[+\u2212-]?\d[\d\u202f\u00a0.,:/×–-]*(?<![.,:/×–-])(?:[\u202f\u00a0 ]?(?:%|[A-Za-zµ]+(?:/[A-Za-z]+)?(?![A-Za-z])))?"
-_LATIN = r"[A-Za-z](?:[A-Za-z0-9_./+#'’()-]*[A-Za-z0-9_+#)])?(?:[ \u00a0][A-Za-z0-9](?:[A-Za-z0-9_./+#'’()-]*[A-Za-z0-9_+#)])?)*"
+_WORD = r"[A-Za-z0-9_./+#'’-]*[A-Za-z0-9_+#]"
+_LATIN = rf"[A-Za-z](?:{_WORD})?(?:\([A-Za-z0-9_, ]*\))?(?:[ \u00a0][A-Za-z0-9](?:{_WORD})?)*"
 _RUN = re.compile(f"(?P<number>{_NUMBER})|(?P<latin>{_LATIN})")
 _FORMATTER = HtmlFormatter(nowrap=True, classprefix="")
 
