@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from portal.compute.operations import pool
 from portal.core.access import Actor
 from portal.core.quantities import credits_ucr
-from portal.credits import queries as credits
+from portal.credits import queries as credit_queries
 from portal.identity.queries import PersonCard
 from portal.learning import catalogue, queries
 from portal.learning.content.model import Course
@@ -42,7 +42,7 @@ def run(db: Session, *, now: datetime, capacity: int = 30, starts_in_days: float
     run_id = runs.open(db, course=course(), starts_at=starts_at, ends_at=starts_at + timedelta(days=days), capacity=capacity, language="en", by=by, now=now)
     card = queries.run_by_id(db, run_id, now=now)
     if credits_given:
-        wallet_id = credits.wallet_of_project(db, card.project_id)
+        wallet_id = credit_queries.wallet_of_project(db, card.project_id)
         credit_factories.lot(db, wallet_id, now=now, amount_ucr=credits_ucr(credits_given))
     return card
 

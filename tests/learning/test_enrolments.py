@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from portal.core.access import Role
 from portal.core.errors import NotFound, Refused
-from portal.credits import queries as credits
+from portal.credits import queries as credit_queries
 from portal.learning import queries
 from portal.learning.operations import enrolments, runs
 from portal.learning.states import EnrolmentState, RunPhase
@@ -28,7 +28,7 @@ def test_run_opens_with_project_and_empty_wallet(db: Session, now: datetime) -> 
     assert (run.taken, run.capacity, run.seats_left, run.phase) == (0, 30, 30, RunPhase.RUNNING)
     assert run.title == learning.course().title
     assert projects.require_member(db, run.project_id, teacher.actor, MemberRole.LEAD) is MemberRole.LEAD
-    assert credits.balance(db, credits.wallet_of_project(db, run.project_id), now=now).balance_ucr == 0
+    assert credit_queries.balance(db, credit_queries.wallet_of_project(db, run.project_id), now=now).balance_ucr == 0
 
 
 @pytest.mark.parametrize("roles", [[], [Role.REVIEWER], [Role.FINANCE]])
@@ -40,15 +40,23 @@ def test_run_is_not_opened_by_others(db: Session, now: datetime, roles: list[Rol
 
 
 @pytest.mark.parametrize(
-    ("starts_in_days", "days", "language", "error"),
-    [(1, -1, "en", runs.EndsBeforeItStarts), (1, 0, "en", runs.EndsBeforeItStarts), (-9, 3, "en", runs.IsOver), (1, 3, "de", runs.NotInThisLanguage)],
+    ("wrong", "error"),
+    [((1, -1, "en"), runs.EndsBeforeItStarts), ((1, 0, "en"), runs.EndsBeforeItStarts), ((-9, 3, "en"), runs.IsOver), ((1, 3, "de"), runs.NotInThisLanguage)],
 )
-def test_run_with_wrong_dates_or_language_is_refused(db: Session, now: datetime, starts_in_days: int, days: int, language: str, error) -> None:
+def test_run_with_wrong_dates_or_language_is_refused(db: Session, now: datetime, wrong: tuple[int, int, str], error) -> None:
+    starts_in_days, days, language = wrong
     starts_at = now + timedelta(days=starts_in_days)
 
     with pytest.raises(error):
         runs.open(
-            db, course=learning.course(), starts_at=starts_at, ends_at=starts_at + timedelta(days=days), capacity=1, language=language, by=learning.TESTS, now=now
+            db,
+            course=learning.course(),
+            starts_at=starts_at,
+            ends_at=starts_at + timedelta(days=days),
+            capacity=1,
+            language=language,
+            by=learning.TESTS,
+            now=now,
         )
 
 
@@ -191,7 +199,9 @@ def test_same_person_twice_at_once_is_one_seat(own_sessions: sessionmaker[Sessio
 def test_database_refuses(db: Session, now: datetime, change: str) -> None:
     run, amina = learning.run(db, now=now), person(db, now=now)
     enrolment_id = learning.learner(db, run.id, amina, now=now)
-    db.execute(text("INSERT INTO lesson_visit (enrolment_id, lesson, first_read_at, last_read_at) VALUES (:id, 'x', :now, :now)"), {"id": enrolment_id, "now": now})
+    db.execute(
+        text("INSERT INTO lesson_visit (enrolment_id, lesson, first_read_at, last_read_at) VALUES (:id, 'x', :now, :now)"), {"id": enrolment_id, "now": now}
+    )
 
     with pytest.raises(IntegrityError), db.begin_nested():
         db.execute(text(change))

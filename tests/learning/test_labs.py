@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from portal.compute.operations import sessions
 from portal.core.errors import Conflict, NotFound, Refused
 from portal.core.quantities import credits_ucr
-from portal.credits import queries as credits
+from portal.credits import queries as credit_queries
 from portal.learning import queries
 from portal.learning.operations import enrolments, labs
 from tests.factories import learning
@@ -41,7 +41,7 @@ def test_launch_asks_compute_for_the_lab_s_machine_time_and_notebook(db: Session
     assert (row.path, row.open_path, row.label) == (path, f"/lab/tree/{path}", learning.course().labs[0].title["ar"])
     assert row.course_context == {"course": learning.SLUG, "run": str(run.id), "lab": learning.LAB, "revision": learning.course().revision}
     assert json.loads(bytes(row.content))["metadata"]["hub"]["language"] == "ar"
-    balance = credits.balance(db, credits.wallet_of_project(db, run.project_id), now=now)
+    balance = credit_queries.balance(db, credit_queries.wallet_of_project(db, run.project_id), now=now)
     assert (balance.held_ucr, balance.free_ucr) == (credits_ucr(1), credits_ucr(19))  # a window of 15 minutes at 4 credits an hour
     standing = queries.standing_of(db, enrolment_id)
     assert [(one.state, one.started_at) for one in standing.sessions[learning.LAB]] == [("requested", None)]

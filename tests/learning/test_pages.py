@@ -49,7 +49,7 @@ def post(client: FlaskClient, path: str, **data):
 def test_visitor_reads_the_catalogue_and_the_first_lesson(client: FlaskClient) -> None:
     catalogue = page(client, "/courses/")
     assert "GPU computing from zero" in catalogue
-    assert "1 course" in catalogue
+    assert "1 course" in re.sub(r"<[^>]*>", "", catalogue)
     assert f'href="{COURSE}"' in catalogue
 
     assert 'id="two-ways"' in page(client, FIRST)
@@ -61,7 +61,8 @@ def test_visitor_reads_the_catalogue_and_the_first_lesson(client: FlaskClient) -
 
 
 @pytest.mark.parametrize(
-    ("query", "found"), [("words=المصفوفات", False), ("words=gpu", True), ("words=quantum", False), ("level=beginner&language=ar", True), ("level=advanced", False)]
+    ("query", "found"),
+    [("words=المصفوفات", False), ("words=gpu", True), ("words=quantum", False), ("level=beginner&language=ar", True), ("level=advanced", False)],
 )
 def test_catalogue_is_searched(client: FlaskClient, query: str, found: bool) -> None:
     shown = page(client, f"/courses/?{query}")
@@ -185,7 +186,7 @@ def test_lab_shows_everything_before_its_button(client: FlaskClient, db: Session
     enrolled(db, client, present)
 
     for path in (LAB, SECOND, COURSE):
-        card = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", "", re.search(r'<section class="card lab".*?</section>', page(client, path), re.DOTALL)[0]))
+        card = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", re.search(r'<section class="card lab".*?</section>', page(client, path), re.DOTALL)[0]))
         for words in ("Estimated cost 2.00 credits", "Free credits of the course 20.00 credits", "Energy, estimated 0.06 kWh", "Starts now", "Start the lab"):
             assert words in card.replace("\u202f", " "), (path, words, card)
 
