@@ -9,12 +9,11 @@ from typing import Any
 
 from flask import Flask
 from flask_alembic import Alembic
-from flask_babel import gettext
 from flask_wtf import CSRFProtect
 from jinja2 import StrictUndefined
 
 from portal.core import database, jobs
-from portal.core.access import Actor
+from portal.desk import layout
 from portal.identity import sign_in
 from portal.notifications import rendering
 from portal.settings import Settings
@@ -63,7 +62,7 @@ def create_app(settings: Settings | None = None, **overrides: Any) -> Flask:
     sign_in.install(app, settings)
     rendering.install(app)
     app.before_request(access.enforce)
-    pages.install(app, pages.LayoutParts(nav=_nav, account=lambda actor: None, balance=lambda actor: None, banner=lambda: None, footer=lambda actor: []))
+    pages.install(app, layout.parts(settings))
     _register(app, BLUEPRINTS)
     return app
 
@@ -129,6 +128,3 @@ def _config(settings: Settings) -> dict[str, Any]:
         "TESTING": False,
     }
 
-
-def _nav(actor: Actor) -> list[pages.Link]:
-    return [pages.Link(gettext("Home"), "/", current=True)]

@@ -1,6 +1,6 @@
 """Language, direction, zone and theme of the reader: the person's choice first, then the browser's wish."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from zoneinfo import available_timezones
 
 from babel import Locale
@@ -31,6 +31,7 @@ def install(app: Flask, *, zone: Callable[[], str | None] = lambda: None, keep_l
     app.config["BABEL_DEFAULT_TIMEZONE"] = TIME_ZONE
     Babel(app, locale_selector=language, timezone_selector=lambda: _known_zone(zone()))
     app.extensions[_KEEPER] = keep_language
+    app.jinja_env.filters["in_reader_language"] = in_reader_language
 
 
 def language() -> str:
@@ -39,6 +40,11 @@ def language() -> str:
     if chosen in LANGUAGES:
         return chosen
     return request.accept_languages.best_match(LANGUAGES) or LANGUAGES[0]
+
+
+def in_reader_language(texts: Mapping[str, str]) -> str:
+    """Return a text written in several languages, `{lang: text}`, in the reader's; else in English, else in any."""
+    return texts.get(str(current_locale())) or texts.get(LANGUAGES[0]) or next((text for text in texts.values() if text), "")
 
 
 def direction(code: str | None = None) -> str:

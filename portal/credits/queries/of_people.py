@@ -1,0 +1,52 @@
+"""What a person has over all the projects whose credits they may spend."""
+
+import uuid
+from collections.abc import Collection
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from portal.credits.models import Wallet
+from portal.credits.queries.balances import Balance, balances
+from portal.projects import relations as projects
+from portal.projects.states import MemberRole
+
+SPENDERS = (MemberRole.LEAD.value, MemberRole.MEMBER.value)
+
+
+def wallets_of_projects(db: Session, project_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, uuid.UUID]:
+    """Return the wallets of projects, by project; a project without a wallet is left out."""
+    if not project_ids:
+        return {}
+    rows = db.execute(select(Wallet.project_id, Wallet.id).where(Wallet.project_id.in_(project_ids)))
+    return {row.project_id: row.id for row in rows}
+
+
+def balance_of_person(db: Session, person_id: uuid.UUID, *, now: datetime) -> Balance | None:
+    """Return the sum over the wallets of a person's open projects (a learner's course runs apart), None without any.
+
+    The sum carries the first wallet's id and the oldest evidence of all.
+    """
+    member, project = projects.member.c, projects.project.c
+    query = (
+        select(Wallet.id)
+        .join(projects.member, member.project_id == Wallet.project_id)
+        .join(projects.project, project.id == Wallet.project_id)
+        .where(member.person_id == person_id, member.role.in_(SPENDERS), project.is_open)
+        .order_by(Wallet.id)
+    )
+    found = list(balances(db, list(db.execute(query).scalars()), now=now).values())
+    if not found:
+        return None
+    seen = [one.seen_at for one in found if one.seen_at is not None]
+    return Balance(
+        wallet_id=found[0].wallet_id,
+        balance_ucr=sum(one.balance_ucr for one in found),
+        held_ucr=sum(one.held_ucr for one in found),
+        free_ucr=sum(one.free_ucr for one in found),
+        debt_ucr=sum(one.debt_ucr for one in found),
+        running=sum(one.running for one in found),
+        seen_at=min(seen) if seen else None,
+        as_of=now,
+    )
