@@ -165,18 +165,17 @@ def sessions() -> None:
 @click.option("--wait", "wait_s", type=int, default=0, help="Seconds to wait for the last one to end.")
 def stop_all(wait_s: int) -> None:
     """Ask every running session to stop; the worker and the hub carry it out."""
-    from portal.compute import queries  # noqa: PLC0415
-    from portal.compute.operations import sessions as compute_sessions  # noqa: PLC0415
+    from portal.compute.operations import maintenance  # noqa: PLC0415
 
     with _transaction() as db:
-        count = compute_sessions.stop_all(db, by=COMMAND_LINE, now=clock.now())
+        count = maintenance.stop_all(db, by=COMMAND_LINE, now=clock.now())
     if count:
         click.echo(f"stopping {count} sessions")
     deadline = time.monotonic() + wait_s
     while count and time.monotonic() < deadline:
         time.sleep(0.5)
         with _transaction() as db:
-            count = queries.count_live(db)
+            count = maintenance.count_live(db)
     if count and wait_s:
         click.echo(f"{count} sessions are still ending")
 

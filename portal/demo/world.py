@@ -1,0 +1,79 @@
+"""The demo world, small: made by the real operations with earlier instants, so that nothing in it is impossible.
+
+People of each role; a programme with one decided call (two ventures with credits and some used sessions), one call
+in review and one open; a course run with learners; funds. Loaded into an empty database alone.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from portal.compute.operations import pool
+from portal.core.access import Actor
+from portal.core.quantities import credits_ucr
+from portal.credits.operations import funds
+from portal.demo import courses, people, programme, sessions
+from portal.demo.people import PASSWORD, DemoPerson
+from portal.identity import passwords, queries
+from portal.identity import relations as identity
+from portal.identity.operations import organisations
+from portal.identity.operations import people as registration
+
+DEMO = Actor.process("demo")
+HISTORY = timedelta(days=60)
+
+
+class NotEmpty(RuntimeError):
+    """The database already has people."""
+
+
+@dataclass(frozen=True)
+class Cast:
+    """The people of the world as actors, by address."""
+
+    actors: dict[str, Actor]
+
+    def __getitem__(self, person: DemoPerson) -> Actor:
+        return self.actors[person.email]
+
+
+def load(db: Session, *, courses_dir: Path, now: datetime) -> None:
+    """Make the world. Raises NotEmpty."""
+    if db.execute(select(func.count()).select_from(identity.person)).scalar_one():
+        raise NotEmpty
+    began_at = now - HISTORY
+    cast = _people(db, now=began_at)
+    _organisations(db, cast, now=began_at)
+    pool.ensure_local_pool(db, by=DEMO, now=began_at)
+    green = funds.open(db, slug="green-compute", name="Green Compute Fund", sponsor="Region of Tangier–Tetouan–Al Hoceima", budget_ucr=credits_ucr(60_000), by=DEMO, now=began_at)
+    education = funds.open(db, slug="education", name="Education Fund", sponsor="OCP Foundation", budget_ucr=credits_ucr(20_000), by=DEMO, now=began_at)
+    projects = programme.build(db, cast, fund_id=green, began_at=began_at, now=now)
+    courses.build(db, cast, courses_dir=courses_dir, fund_id=education, began_at=began_at, now=now)
+    sessions.build(db, cast, project_id=projects[0], now=now)
+
+
+def _people(db: Session, *, now: datetime) -> Cast:
+    password_hash = passwords.hash_of(PASSWORD)
+    actors: dict[str, Actor] = {}
+    for person in people.SIGN_INS:
+        person_id = registration.register_hashed(
+            db, email=person.email, display_name=person.name, password_hash=password_hash, language=person.language, is_confirmed=True, by=DEMO, now=now
+        )
+        for role in person.roles:
+            registration.give_role(db, person_id=person_id, role=role, by=DEMO, now=now)
+        actors[person.email] = queries.actor_of(db, person_id)
+    return Cast(actors)
+
+
+def _organisations(db: Session, cast: Cast, *, now: datetime) -> None:
+    for name, kind, owner in (
+        ("Darija Speech SARL", "startup", people.FOUNDER),
+        ("Université Abdelmalek Essaâdi", "university", people.REVIEWER),
+        ("Tetouan AI Hub", "hub", people.STAFF),
+    ):
+        organisations.open(db, name=name, kind=kind, by=cast[owner], now=now)
+
+
