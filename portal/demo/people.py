@@ -19,7 +19,8 @@ class DemoPerson:
     password: str = PASSWORD
 
 
-FOUNDER = DemoPerson("salma@example.org", "Salma Bennis", "fr", "founder of two ventures, with credits")
+FOUNDER = DemoPerson("salma@example.org", "Salma Bennis", "fr", "founder of a venture, with credits and past sessions")
+SECOND_FOUNDER = DemoPerson("mehdi@example.org", "Mehdi Alaoui", "en", "founder of a small venture")
 APPLICANT = DemoPerson("youssef@example.org", "يوسف العمراني", "ar", "founder with an application under way")
 STUDENT = DemoPerson("nadia@example.org", "Nadia El Fassi", "ar", "student in the running course")
 SECOND_STUDENT = DemoPerson("omar@example.org", "Omar Tazi", "fr", "student, just enrolled")
@@ -36,6 +37,7 @@ ADMINISTRATOR = DemoPerson("admin@example.org", "Administrator", "en", "administ
 
 SIGN_INS = (
     FOUNDER,
+    SECOND_FOUNDER,
     APPLICANT,
     STUDENT,
     SECOND_STUDENT,

@@ -41,7 +41,7 @@ class Story:
 
 
 DARIJA = Story(people.FOUNDER, "Darija speech", 1_500, ((5, 4, 4, 5), (4, 4, 5, 5)), "A real need, clear data and a team that has done it before.")
-SAFFRON = Story(people.FOUNDER, "Saffron yield from drone pictures", 400, ((4, 4, 3, 3), (4, 3, 4, 4)), "Good fields and partners; start with the small slices.")
+SAFFRON = Story(people.SECOND_FOUNDER, "Saffron yield from drone pictures", 400, ((4, 4, 3, 3), (4, 3, 4, 4)), "Good fields and partners; start with the small slices.")
 VINE = Story(people.APPLICANT, str(defaults.SAMPLE_ANSWERS["title"]), 320, ((4, 4, 5, 3),), "The flight protocol is clear; say how growers were chosen.")
 DIALECT = Story(people.SECOND_STUDENT, "Reading help for Amazigh schools", 150)
 
@@ -85,27 +85,23 @@ def _call(db: Session, slug: str, title: Mapping[str, str], *, by: Actor, opens_
 
 def _decide(db: Session, cast: "Cast", *, began_at: datetime) -> None:
     staff_member, second = cast[people.STAFF], cast[people.ADMINISTRATOR]
-    ready = []
     for story in (DARIJA, SAFFRON):
         applied_at = began_at + 5 * DAY
         number = _submit(db, cast[story.who], story, call_slug=DECIDED_CALL, now=applied_at)
         view = staff.application_by_number(db, number, actor=staff_member)
-        _score(db, cast, story, application_id=view.application.id, now=began_at + 14 * DAY)
-        ready.append(
-            decisions.prepare(
-                db,
-                application_id=view.application.id,
-                outcome=Outcome.ACCEPT,
-                reason="Both reviewers recommend it, and the machine it asks for fits the plan.",
-                awarded_ucr=credits_ucr(story.credits),
-                venture_name=story.title,
-                credits_expire_at=began_at + 300 * DAY,
-                by=staff_member,
-                now=began_at + 20 * DAY,
-            )
+        _score(db, cast, story, application_id=view.card.id, now=began_at + 14 * DAY)
+        decision_id = decisions.prepare(
+            db,
+            application_id=view.card.id,
+            outcome=Outcome.ACCEPT,
+            reason="Both reviewers recommend it, and the machine it asks for fits the plan.",
+            awarded_ucr=credits_ucr(story.credits),
+            venture_name=story.title,
+            credits_expire_at=began_at + 300 * DAY,
+            by=staff_member,
+            now=began_at + 20 * DAY,
         )
-        # One person submits one application to a call, so the first is decided before the second begins.
-        decisions.release(db, decision_ids=[ready[-1]], by=second, now=began_at + 21 * DAY)
+        decisions.release(db, decision_ids=[decision_id], by=second, now=began_at + 21 * DAY)
 
 
 def _review(db: Session, cast: "Cast", *, call_id: uuid.UUID, opened_at: datetime, now: datetime) -> None:
@@ -113,7 +109,7 @@ def _review(db: Session, cast: "Cast", *, call_id: uuid.UUID, opened_at: datetim
         number = _submit(db, cast[story.who], story, call_slug=REVIEW_CALL, now=opened_at + 6 * DAY)
         view = staff.application_by_number(db, number, actor=cast[people.STAFF])
         if story.scores:
-            _score(db, cast, story, application_id=view.application.id, now=now - 3 * DAY)
+            _score(db, cast, story, application_id=view.card.id, now=now - 3 * DAY)
     calls.close_due(db, by=Actor.process("demo"), now=now)
 
 
