@@ -15,6 +15,7 @@ from portal.incubation import defaults
 from portal.incubation.operations import applications, assignments, calls, decisions, reviews
 from portal.incubation.operations.applications import Consent
 from portal.incubation.queries import staff
+from portal.incubation.queries.applications import COMMENT_TO_APPLICANT
 from portal.incubation.queries import ventures as venture_queries
 from portal.incubation.rules.marks import PageMark
 from portal.incubation.states import Outcome
@@ -132,6 +133,6 @@ def _score(db: Session, cast: "Cast", story: Story, *, application_id: uuid.UUID
     numbers = assignments.assign(db, application_id=application_id, reviewer_ids=[one.id for one in reviewers], by=cast[people.STAFF], now=now)
     keys = [criterion["key"] for criterion in defaults.RUBRIC["criteria"]]
     for reviewer, number, scores in zip(reviewers, numbers, story.scores, strict=False):
-        sent = {key: str(score) for key, score in zip(keys, scores, strict=True)} | {"comment_to_applicant": story.comment}
+        sent = {key: str(score) for key, score in zip(keys, scores, strict=True)} | {COMMENT_TO_APPLICANT: story.comment}
         reviews.save_fields(db, number=number, sent=sent, mark=PageMark.fresh(0), by=reviewer, now=now + DAY)
         reviews.submit(db, number=number, by=reviewer, now=now + DAY)

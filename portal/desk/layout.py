@@ -62,10 +62,8 @@ def balance(actor: Actor) -> BalanceLine | None:
 
 def footer(actor: Actor) -> Sequence[Link]:
     """Return the links at the foot of every page."""
-    links = [_link(_("Who may do what"), "desk.permissions"), _link(_("What a session can reach"), "compute.limits")]
-    if not actor.is_signed_in:
-        links.insert(0, _link(_("Sign in"), "security.login"))
-    return links
+    first = _link(_("What a session can reach"), "compute.limits") if actor.is_signed_in else _link(_("Sign in"), "security.login")
+    return [first, _link(_("Who may do what"), "desk.permissions")]
 
 
 def _work() -> Sequence[tuple[tuple[Role, ...], str, str]]:
