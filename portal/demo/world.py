@@ -21,6 +21,7 @@ from portal.identity import passwords, queries
 from portal.identity import relations as identity
 from portal.identity.operations import organisations
 from portal.identity.operations import people as registration
+from portal.identity.states import OrganisationKind
 
 DEMO = Actor.process("demo")
 HISTORY = timedelta(days=60)
@@ -70,9 +71,9 @@ def _people(db: Session, *, now: datetime) -> Cast:
 
 def _organisations(db: Session, cast: Cast, *, now: datetime) -> None:
     for name, kind, owner in (
-        ("Darija Speech SARL", "startup", people.FOUNDER),
-        ("Université Abdelmalek Essaâdi", "university", people.REVIEWER),
-        ("Tetouan AI Hub", "hub", people.STAFF),
+        ("Darija Speech SARL", OrganisationKind.STARTUP, people.FOUNDER),
+        ("Université Abdelmalek Essaâdi", OrganisationKind.UNIVERSITY, people.REVIEWER),
+        ("Tetouan AI Hub", OrganisationKind.HUB, people.STAFF),
     ):
         organisations.open(db, name=name, kind=kind, by=cast[owner], now=now)
 

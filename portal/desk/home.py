@@ -122,7 +122,7 @@ def _purses(db: Session, own: Sequence[ProjectCard], *, now: datetime) -> list[P
     wallets = wallets_of_projects(db, [project.id for project in own])
     balances = credit.balances(db, list(wallets.values()), now=now)
     return [
-        Purse(project, balances[wallets[project.id]], url_for("credits.wallet", slug=project.slug)) for project in own if project.id in wallets
+        Purse(project, balances[wallets[project.id]], url_for("credits.wallet", ref=project.slug)) for project in own if project.id in wallets
     ]
 
 

@@ -28,7 +28,7 @@ def nav(actor: Actor) -> Sequence[Link]:
     """Return the navigation: five places for everybody, one more for each role's own work."""
     links = [_link(_("Home"), "desk.home")]
     if actor.is_signed_in:
-        links += [_link(_("Sessions"), "compute.session_list"), _link(_("Wallets"), "projects.project_list")]
+        links += [_link(_("Sessions"), "compute.session_list"), _link(_("Wallets"), "credits.wallets")]
     links += [_link(_("Programme"), "incubation.call_list"), _link(_("Courses"), "learning.catalogue")]
     if actor.has(Role.REVIEWER):
         links.append(_link(_("Reviews"), "incubation.own_reviews"))
@@ -40,9 +40,11 @@ def account(actor: Actor) -> Account | None:
     if not actor.is_signed_in:
         return None
     links = [
-        _link(_("Profile and security"), "identity.profile"),
-        _link(_("Organisations"), "identity.my_organisations"),
+        _link(_("Profile"), "identity.profile"),
+        _link(_("Security"), "identity.security"),
+        _link(_("Organisations"), "identity.organisations"),
         _link(_("Messages"), "notifications.messages"),
+        _link(_("Projects"), "projects.project_list"),
         _link(_("My applications"), "incubation.own_applications"),
     ]
     links += [_link(label, endpoint) for roles, label, endpoint in _work() if actor.has(*roles)]
@@ -57,7 +59,7 @@ def balance(actor: Actor) -> BalanceLine | None:
     total = balance_of_person(session(), actor.id, now=clock.now())
     if total is None:
         return None
-    return BalanceLine(total.balance_ucr, total.held_ucr, total.free_ucr, url_for("projects.project_list"))
+    return BalanceLine(total.balance_ucr, total.held_ucr, total.free_ucr, url_for("credits.wallets"))
 
 
 def footer(actor: Actor) -> Sequence[Link]:

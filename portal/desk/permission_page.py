@@ -72,5 +72,23 @@ def _row(permission: StrEnum, holders: frozenset[Role]) -> PermissionRow:
 
 # What each permission lets people do; a test holds that none is missing.
 TEXTS: dict[str, str] = {
+    "see people": N_("see the list of people"),
+    "suspend people": N_("suspend people and let them back in"),
+    "give roles": N_("give roles and take them away"),
     "projects.see_all": N_("see every project and its members"),
+    "see_funds": N_("see the funds and what was used of them"),
+    "see_every_wallet": N_("see every wallet and its statement"),
+    "open_fund": N_("open a fund"),
+    "give_grant": N_("grant credits, alone up to the set limit"),
+    "decide_grant": N_("approve or decline a grant that somebody else asked for"),
+    "compute.see_pool": N_("see the pool’s machines and who holds them"),
+    "compute.see_all_sessions": N_("see every session"),
+    "compute.stop_any_session": N_("stop any session"),
+    "learning.run_courses": N_("open course runs and lead them"),
+    "learning.see_all_runs": N_("see every course run and its learners"),
+    "incubation.manage_calls": N_("set up calls, publish and close them"),
+    "incubation.see_applications": N_("see submitted applications, their own excepted"),
+    "incubation.assign_reviewers": N_("give applications to reviewers"),
+    "incubation.decide": N_("prepare and release decisions"),
+    "incubation.see_ventures": N_("see every venture"),
 }
