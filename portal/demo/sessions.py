@@ -1,7 +1,9 @@
 """A little history of compute sessions: requested, started, observed and settled by the operations of every day."""
 
 import uuid
+from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import count
 from typing import TYPE_CHECKING
 
 from sqlalchemy.orm import Session
@@ -27,35 +29,36 @@ HISTORY = (
 
 def build(db: Session, cast: "Cast", *, project_id: uuid.UUID, now: datetime) -> None:
     """Run the founder's sessions of the last weeks."""
+    offsets = count(1)
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     for number, (days, hour, profile, minutes, label) in enumerate(HISTORY, start=1):
         starts_at = midnight - timedelta(days=days) + timedelta(hours=hour, minutes=7 * number)
-        _run(db, cast[people.FOUNDER], project_id, profile=profile, label=label, starts_at=starts_at, length=timedelta(minutes=minutes, seconds=11 * number), number=number)
+        _run(db, cast[people.FOUNDER], project_id, profile=profile, label=label, starts_at=starts_at, length=timedelta(minutes=minutes, seconds=11 * number), number=number, offsets=offsets)
 
 
-def _run(db: Session, person: Actor, project_id: uuid.UUID, *, profile: str, label: str, starts_at: datetime, length: timedelta, number: int) -> None:
+def _run(db: Session, person: Actor, project_id: uuid.UUID, *, profile: str, label: str, starts_at: datetime, length: timedelta, number: int, offsets: Iterator[int]) -> None:
     session_id = compute.request(db, project_id=project_id, profile_slug=profile, duration_s=2 * 3600, label=label, by=person, now=starts_at)
     launch = starts.begin(db, session_id=session_id, by=HUB, now=starts_at)
     if launch is None:
         raise RuntimeError(f"the demo session {label!r} did not start")
     tickets.redeem(db, token=launch.ticket, username=launch.username, server=launch.server, now=starts_at + timedelta(seconds=1))
     up_at, ends_at = starts_at + timedelta(seconds=2), starts_at + timedelta(seconds=2) + length
-    _observe(db, session_id, number, "started", at=up_at, up_at=up_at)
+    _observe(db, session_id, number, "started", offset=next(offsets), at=up_at, up_at=up_at)
     starts.mark_ready(db, session_id=session_id, by=HUB, now=up_at + timedelta(seconds=4))
     minute = up_at + timedelta(minutes=1)
     while minute < ends_at:
         # The hub's minute and the worker's minute, as on any day.
         if (minute - up_at) // timedelta(minutes=1) % 5 == 0:
-            _observe(db, session_id, number, "seen", at=minute, up_at=up_at)
+            _observe(db, session_id, number, "seen", offset=next(offsets), at=minute, up_at=up_at)
             watch.roll(db, by=HUB, now=minute)
         minute += timedelta(minutes=1)
-    _observe(db, session_id, number, "exited", at=ends_at, up_at=up_at)
+    _observe(db, session_id, number, "exited", offset=next(offsets), at=ends_at, up_at=up_at)
 
 
-def _observe(db: Session, session_id: uuid.UUID, number: int, kind: str, *, at: datetime, up_at: datetime) -> None:
+def _observe(db: Session, session_id: uuid.UUID, number: int, kind: str, *, offset: int, at: datetime, up_at: datetime) -> None:
     age_ns = int((at - up_at).total_seconds() * 1_000_000_000)
     item = {
-        "offset": number * 1000 + age_ns // 1_000_000_000 // 60 + {"started": 0, "seen": 1, "exited": 2}[kind],
+        "offset": offset,
         "session_id": str(session_id),
         "generation": 1,
         "kind": kind,
