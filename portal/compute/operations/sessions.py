@@ -143,7 +143,7 @@ def request(
         wallet_id=ledger.wallet_of_project(db, project_id),
         charge_class=profile.charge_class,
         rate_ucr_per_hour=price.rate_ucr_per_hour,
-        label=label or row.slug,
+        label=f"{row.slug} {label}".rstrip(),
         by=by,
         now=now,
         limit_s=duration_s,
