@@ -36,7 +36,7 @@ def sign_in_as(world: World, email: str, password: str, *, language: str = "en")
     """Sign in with the form; the language is set by the person's own choice afterwards."""
     browser = Browser(world.portal_url, language=language)
     browser.get("/sign-in").submit({"email": email, "password": password}, having="password")
-    if browser.path.startswith("/sign-in"):
+    if not browser.has_form(action="/sign-out"):
         raise PageError(f"{email} could not sign in: {browser.text[:400]}")
     choose_language(browser, language)
     return browser

@@ -33,7 +33,7 @@ class Founder:
         form = page.form(having="password")
         fields |= {name: value for name, value in (("display_name", "زينب الخطابي"), ("password_confirm", PASSWORD)) if name in form.names()}
         page.submit(fields, having="password")
-        self.browser.get(_link_in_mail(self.world, EMAIL, "confirm"))
+        self.browser.get(_link_in_mail(self.world, EMAIL, "/confirm/")).submit(action="/confirm")
         self.browser.close()
         self.browser = sign_in_as(self.world, EMAIL, PASSWORD)
         return "address confirmed by mail"
