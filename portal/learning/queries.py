@@ -21,7 +21,8 @@ from portal.learning import rules
 from portal.learning.content.model import Course, Lab
 from portal.learning.models import CourseRun, Enrolment, LabLaunch, LessonVisit
 from portal.learning.permissions import HOLDERS, Permission
-from portal.learning.states import SEATED, EnrolmentState, RunPhase
+from portal.learning.rules import RunPhase
+from portal.learning.states import SEATED, EnrolmentState
 from portal.projects import relations as projects
 from portal.projects.states import MemberRole
 

@@ -3,8 +3,15 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
-from portal.learning.states import RunPhase
+
+class RunPhase(StrEnum):
+    """A run by the clock; it follows from the dates and is never stored."""
+
+    COMING = "coming"
+    RUNNING = "running"
+    OVER = "over"
 
 
 @dataclass(frozen=True)

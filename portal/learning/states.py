@@ -1,4 +1,4 @@
-"""States of an enrolment, and of a run as people see it."""
+"""States of an enrolment."""
 
 from enum import StrEnum
 
@@ -25,11 +25,3 @@ ENROLMENT = Machine(
 
 # Those who hold a seat.
 SEATED = (EnrolmentState.ENROLLED, EnrolmentState.COMPLETED)
-
-
-class RunPhase(StrEnum):
-    """A run by the clock; it follows from the dates and is never stored."""
-
-    COMING = "coming"
-    RUNNING = "running"
-    OVER = "over"

@@ -13,7 +13,8 @@ from portal.core.errors import NotFound, Refused
 from portal.credits import queries as credit_queries
 from portal.learning import queries
 from portal.learning.operations import enrolments, runs
-from portal.learning.states import EnrolmentState, RunPhase
+from portal.learning.rules import RunPhase
+from portal.learning.states import EnrolmentState
 from portal.projects import queries as projects
 from portal.projects.states import MemberRole
 from tests.factories import learning

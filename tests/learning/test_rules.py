@@ -7,7 +7,8 @@ import pytest
 
 from portal.core.states import WrongState
 from portal.learning import rules
-from portal.learning.states import ENROLMENT, EnrolmentState, RunPhase
+from portal.learning.rules import RunPhase
+from portal.learning.states import ENROLMENT, EnrolmentState
 
 START = datetime(2026, 11, 2, tzinfo=UTC)
 END = START + timedelta(days=30)

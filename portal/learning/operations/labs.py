@@ -14,7 +14,8 @@ from portal.learning import rules
 from portal.learning.content import notebooks
 from portal.learning.content.model import Course, Lab
 from portal.learning.models import CourseRun, Enrolment, LabLaunch
-from portal.learning.states import EnrolmentState, RunPhase
+from portal.learning.rules import RunPhase
+from portal.learning.states import EnrolmentState
 
 
 class NotYet(Refused):

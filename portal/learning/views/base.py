@@ -10,8 +10,7 @@ from portal.learning import queries, shown
 from portal.learning.content.model import Course, Lab
 from portal.learning.permissions import HOLDERS, Permission
 from portal.learning.queries import LabOffer, Place, Standing
-from portal.learning.rules import Progress
-from portal.learning.states import RunPhase
+from portal.learning.rules import Progress, RunPhase
 from portal.web.actors import current_actor
 from portal.web.database import session
 
