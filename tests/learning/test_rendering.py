@@ -177,6 +177,16 @@ def test_formula_is_mathml_and_reads_left_to_right() -> None:
     assert "<mfrac>" in shown
 
 
+def test_decimal_comma_stays_in_its_number() -> None:
+    assert "<mn>3,35</mn>" in mathml("67 / 3{,}35 = 20", is_display=False)
+    assert "<mn>3.35</mn>" in mathml("67 / 3.35 = 20", is_display=False)
+
+
+def test_arabic_has_no_italics() -> None:
+    assert html("نص *مهم* هنا", "ar") == "<p>نص <strong>مهم</strong> هنا</p>\n"
+    assert html("an *important* text") == "<p>an <em>important</em> text</p>\n"
+
+
 @pytest.mark.parametrize("latex", ["\\frac{1", "\\unknowncommand", "\\href{javascript:x}{y}", "\\text{<b>}", "\\text{<script>x</script>}"])
 def test_bad_formula_is_refused(latex: str) -> None:
     with pytest.raises(BadFormulaError):
@@ -217,7 +227,7 @@ def test_table_folds_and_names_its_rows() -> None:
 
     assert '<table class="table table-fold">' in shown
     assert '<th scope="col">Figure</th>\n<th scope="col" class="n">CPU</th>' in shown
-    assert '<th scope="row">Power</th><td data-l="CPU" class="n">350 W</td>' in shown
+    assert '<th scope="row" class="wide">Power</th><td data-l="CPU" class="n wide">350 W</td>' in shown
     assert "style=" not in shown
 
 

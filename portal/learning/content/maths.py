@@ -29,6 +29,7 @@ _LAYOUT = frozenset(
         "mphantom",
     ]
 )
+_DECIMAL_COMMA = re.compile(r"(?<=\d)\{,\}(?=\d)")
 _LENGTH = re.compile(r"[+-]?\d*\.?\d+(?:em|ex|px|pt|mu|%)?")
 _WORD = re.compile(r"[a-z-]{1,20}")
 ALLOWED = markup.Allowed(
@@ -65,8 +66,10 @@ def mathml(latex: str, *, is_display: bool) -> str:
     """Return a formula as MathML that may stand in a page. Raises BadFormulaError."""
     if not _is_balanced(latex):
         raise BadFormulaError("a brace is never closed, or never opened")
+    # `3{,}5` is how LaTeX writes a decimal comma; the converter would make two numbers of it.
+    has_decimal_comma = _DECIMAL_COMMA.search(latex) is not None
     try:
-        converted = latex2mathml.converter.convert(latex.strip(), display="block" if is_display else "inline")
+        converted = latex2mathml.converter.convert(_DECIMAL_COMMA.sub(".", latex.strip()), display="block" if is_display else "inline")
         root = markup.parse(converted)
     except (markup.NotCleanError, ValueError, LookupError, AttributeError, TypeError) as error:
         raise BadFormulaError(f"{type(error).__name__}: {error}") from error
@@ -79,6 +82,10 @@ def mathml(latex: str, *, is_display: bool) -> str:
     unread += markup.foreign(root, ALLOWED)
     if unread:
         raise BadFormulaError(f"not understood: {', '.join(unread)}")
+    if has_decimal_comma:
+        for number in root.iter():
+            if markup.local(number.tag) == "mn" and number.text:
+                number.text = number.text.replace(".", ",")
     return markup.write(root, ALLOWED).replace("<math", '<math dir="ltr"', 1)
 
 

@@ -41,7 +41,7 @@ _FORMATTER = HtmlFormatter(nowrap=True, classprefix="")
 
 _TAGS = {
     *("p", "h2", "h3", "h4", "ul", "ol", "li", "strong", "em", "code", "pre", "a", "blockquote", "br", "hr", "bdi", "span", "sub", "sup"),
-    *("table", "thead", "tbody", "tr", "th", "td"),
+    *("div", "table", "thead", "tbody", "tr", "th", "td"),
 }
 _ATTRIBUTES = {"a": {"href", "title"}, "td": {"data-l"}, "ol": {"start"}}
 _LANGUAGES, _DIRECTIONS = {"en", "fr", "ar"}, {"ltr", "rtl", "auto"}
@@ -51,8 +51,9 @@ _VALUES: dict[str, dict[str, set[str]]] = {
 }
 _CLASSES = {
     "table": {"table", "table-fold"},
-    "th": {"n"},
-    "td": {"n"},
+    "div": {"mt-4", "mb-4"},
+    "th": {"n", "wide"},
+    "td": {"n", "wide"},
     "bdi": {"num"},
     "span": {name for name in STANDARD_TYPES.values() if name},
 }
@@ -210,6 +211,14 @@ class _Renderer(RendererHTML):
         content = tokens[index].content
         return isolated(content) if env["work"].language == "ar" else str(escape(content))
 
+    def em_open(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
+        """Return the beginning of emphasis: Arabic has no italics."""
+        return "<strong>" if env["work"].language == "ar" else "<em>"
+
+    def em_close(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
+        """Close emphasis."""
+        return "</strong>" if env["work"].language == "ar" else "</em>"
+
     def code_inline(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
         """Return code, which reads left to right everywhere."""
         return f'<code dir="ltr">{escape(tokens[index].content)}</code>'
@@ -250,18 +259,24 @@ class _Renderer(RendererHTML):
     def table_open(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
         """Return a table that folds into rows on a phone."""
         _label_cells(tokens, index)
-        return '<table class="table table-fold">'
+        return '<div class="mt-4 mb-4"><table class="table table-fold">'
+
+    def table_close(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
+        """Close a table."""
+        return "</table></div>"
 
     def th_open(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
         """Return the head of a column; figures stand at the end."""
-        return f'<th scope="col"{_figures_class(tokens[index])}>'
+        return '<th scope="col" class="n">' if _is_figure(tokens[index]) else '<th scope="col">'
 
     def td_open(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
         """Return a cell; the first of a row names it."""
         token = tokens[index]
         if token.meta.get("names_row"):
-            return '<th scope="row">'
-        return f'<td data-l="{escape(token.meta.get("label", ""))}"{_figures_class(token)}>'
+            return '<th scope="row" class="wide">'
+        # On a phone each cell has a line of its own: labels of lessons are long.
+        css = "n wide" if _is_figure(token) else "wide"
+        return f'<td data-l="{escape(token.meta.get("label", ""))}" class="{css}">'
 
     def td_close(self, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
         """Close a cell."""
@@ -272,8 +287,8 @@ def _heading(token: Token) -> str:
     return {"h1": "h2", "h2": "h2", "h3": "h3"}.get(token.tag, "h4")
 
 
-def _figures_class(token: Token) -> str:
-    return ' class="n"' if "right" in str(token.attrGet("style") or "") else ""
+def _is_figure(token: Token) -> bool:
+    return "right" in str(token.attrGet("style") or "")
 
 
 def _label_cells(tokens: Sequence[Token], index: int) -> None:
