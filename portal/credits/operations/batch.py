@@ -2,7 +2,7 @@
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from sqlalchemy import BigInteger, update
@@ -28,6 +28,7 @@ class Batch:
         self._bookings: list[Booking] = []
         self._new_holds: list[tuple[MeterWork, HoldWork]] = []
         self._changed_holds: dict[uuid.UUID, HoldWork] = {}
+        self._new_meters: list[tuple[MeterWork, Mapping[str, object]]] = []
         self._new_segments: list[tuple[MeterWork, Segment]] = []
         self._meters: dict[uuid.UUID, MeterWork] = {}
         self._bounds: defaultdict[uuid.UUID, int] = defaultdict(int)
@@ -129,8 +130,10 @@ class Batch:
         lines += [Line(share.lot.available_account_id, -share.amount_ucr) for share in window.shares]
         self._book_use(meter, lines, until_s, amount_ucr, hold)
 
-    def allow_debt(self, meter: MeterWork) -> None:
-        """Widen the wallet's debt bound by one window of a new meter."""
+    def begin(self, meter: MeterWork, row: Mapping[str, object]) -> None:
+        """Add a new meter, and widen the wallet's debt bound by one window of it. row: what never changes."""
+        self._new_meters.append((meter, row))
+        self._new_segments.append((meter, meter.segments[0]))
         self._bounds[meter.debt_account_id] -= meter.debt_room_ucr
 
     def close(self, meter: MeterWork, state: MeterState) -> None:
@@ -144,9 +147,12 @@ class Batch:
     def write(self, db: Session, *, by: Actor) -> None:
         """Write everything; holds and meters before the bookings that refer to them."""
         self._write_bounds(db)
+        bulk.insert_rows(db, Meter, [{**row, **_meter_change(meter)} for meter, row in self._new_meters])
         bulk.insert_rows(db, MeterSegment, [_segment_row(meter, segment) for meter, segment in self._new_segments])
         bulk.insert_rows(db, Hold, [_hold_row(meter, hold, self.now) for meter, hold in self._new_holds])
         bulk.insert_rows(db, HoldShare, [_share_row(hold, share) for _, hold in self._new_holds for share in hold.shares])
+        for meter, _ in self._new_meters:
+            self._meters.pop(meter.id)
         fresh = {hold.id for _, hold in self._new_holds}
         changed = [hold for hold in self._changed_holds.values() if hold.id not in fresh]
         bulk.update_rows(db, Hold, [_hold_change(hold) for hold in changed])

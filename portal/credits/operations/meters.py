@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import BigInteger, Interval, and_, case, cast, extract, func, insert, literal, select, update
+from sqlalchemy import BigInteger, Interval, and_, case, cast, extract, func, literal, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.types import UUID
 
@@ -22,11 +22,11 @@ from portal.core.errors import N_, Conflict, Invalid, NotFound
 from portal.core.ids import new_id
 from portal.core.quantities import decimal_credits
 from portal.credits import bulk
-from portal.credits.models import MAX_PROVEN_S, MAX_RATE_UCR_PER_HOUR, Hold, Meter, MeterSegment
+from portal.credits.models import MAX_PROVEN_S, MAX_RATE_UCR_PER_HOUR, Hold, Meter
 from portal.credits.operations import journal, rolling, wallets, work
 from portal.credits.operations.batch import Batch, window_room_ucr
 from portal.credits.rules.costs import Segment
-from portal.credits.rules.windows import RENEW_BEFORE, Chain, plan_chain
+from portal.credits.rules.windows import RENEW_BEFORE, plan_chain
 from portal.credits.states import MeterState
 
 Rolled = rolling.Rolled
@@ -119,8 +119,11 @@ def authorise(
     chain = plan_chain(meter.payers(), rate_ucr_per_hour, now, until=now + RENEW_BEFORE, most_s=limit_s)
     if chain.is_short:
         raise NoCredit(needed_ucr=chain.needed_ucr, free_ucr=chain.free_ucr)
-    _insert(db, meter, label, digest, now)
-    return _write_first(db, meter, chain, by=by, now=now)
+    batch = Batch(now=now)
+    batch.begin(meter, _meter_row(meter, label, digest, now))
+    holds = [batch.place(meter, window) for window in chain.windows]
+    batch.write(db, by=by)
+    return Window(holds[0].id, holds[0].starts_at, holds[-1].ends_at, sum(hold.amount_ucr for hold in holds))
 
 
 def _stored_window(db: Session, session_id: uuid.UUID, generation: int, digest: str, *, by: Actor, now: datetime) -> Window | None:
@@ -139,40 +142,10 @@ def _stored_window(db: Session, session_id: uuid.UUID, generation: int, digest: 
     return Window(rows[0].id, rows[0].starts_at, rows[-1].ends_at, sum(row.amount_ucr for row in rows))
 
 
-def _insert(db: Session, meter: work.MeterWork, label: str, digest: str, now: datetime) -> None:
-    row = insert(Meter).values(
-        id=meter.id,
-        session_id=meter.session_id,
-        generation=meter.generation,
-        wallet_id=meter.wallet_id,
-        charge_class=meter.charge_class,
-        usage_account_id=meter.usage_account_id,
-        label=label,
-        state=meter.state.value,
-        authorised_at=now,
-        body_digest=digest,
-        limit_s=meter.limit_s,
-        proven_s=0,
-        windows_end_at=now,
-        window_count=0,
-        capture_count=0,
-        booked_s=0,
-        booked_ucr=0,
-        debt_room_ucr=meter.debt_room_ucr,
-        debt_ucr=0,
-        written_off_ucr=0,
-        due_at=now,
-    )
-    db.execute(row)
-    db.execute(insert(MeterSegment).values(meter_id=meter.id, segment=0, starts_s=0, rate_ucr_per_hour=meter.rate_ucr_per_hour))
-
-
-def _write_first(db: Session, meter: work.MeterWork, chain: Chain, *, by: Actor, now: datetime) -> Window:
-    batch = Batch(now=now)
-    batch.allow_debt(meter)
-    holds = [batch.place(meter, window) for window in chain.windows]
-    batch.write(db, by=by)
-    return Window(holds[0].id, holds[0].starts_at, holds[-1].ends_at, sum(hold.amount_ucr for hold in holds))
+def _meter_row(meter: work.MeterWork, label: str, digest: str, now: datetime) -> dict[str, object]:
+    row = {"session_id": meter.session_id, "generation": meter.generation, "wallet_id": meter.wallet_id, "charge_class": meter.charge_class}
+    terms = {"usage_account_id": meter.usage_account_id, "label": label, "authorised_at": now, "body_digest": digest, "limit_s": meter.limit_s}
+    return row | terms
 
 
 def start(db: Session, *, session_id: uuid.UUID, generation: int, started_at: datetime, now: datetime) -> None:

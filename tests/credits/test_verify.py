@@ -1,0 +1,155 @@
+"""`verify` names the row: one of each kind is corrupted, behind the back of triggers and constraints."""
+
+import uuid
+from datetime import datetime, timedelta
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from portal.core.quantities import credits_ucr
+from portal.credits import verify
+from portal.credits.operations import expiry, meters
+from tests.factories import credits as make
+
+
+@pytest.fixture
+def world(db: Session, now: datetime) -> dict[str, uuid.UUID]:
+    """A wallet in which everything has happened: grants, running, settled, late and unpaid use, expiry."""
+    wallet_id = make.wallet(db, now=now)
+    for days in (0.05, 20, 30):
+        make.lot(db, wallet_id, now=now, amount_ucr=credits_ucr(2) + 7, days=days)
+    settled, running, late = (make.meter(db, wallet_id, now=now) for _ in range(3))
+    for minute in (11, 16, 26):
+        at = now + timedelta(minutes=minute)
+        meters.record_proven(db, [make.proven(id_, started_at=now, proven_s=60 * minute) for id_ in (settled, running)], now=at)
+        meters.roll_due(db, now=at)
+    end = now + timedelta(hours=6)
+    meters.settle(db, session_id=settled, generation=1, proven_s=1600, ended_at=now + timedelta(seconds=1600), now=end)
+    meters.settle(db, session_id=late, generation=1, proven_s=6 * 3600, ended_at=end, now=end)
+    expiry.sweep(db, now=end)
+    poor_id = make.wallet(db, now=now)
+    make.lot(db, poor_id, now=now, amount_ucr=credits_ucr(2), days=0.02)
+    idle = make.meter(db, poor_id, now=now)
+    meters.settle(db, session_id=idle, generation=1, proven_s=10, ended_at=now, now=end)
+    expiry.sweep(db, now=end)
+    db.execute(text("SET CONSTRAINTS ALL IMMEDIATE"))
+    return {"wallet": wallet_id, "settled": settled, "running": running, "late": late}
+
+
+def bad(db: Session, now: datetime) -> dict[int, str]:
+    return {result.number: result.first_bad for result in verify.run(db, now=now) if result.first_bad is not None}
+
+
+def test_a_sound_ledger_verifies_and_says_how_much_was_read(db: Session, world: dict[str, uuid.UUID], now: datetime) -> None:
+    results = verify.run(db, now=now)
+    assert [result.number for result in results] == [1, 2, 3, 4, 5, 6, 7, 10]
+    assert [result.first_bad for result in results] == [None] * 8
+    assert min(result.rows_checked for result in results) > 0
+    kinds = set(db.execute(text("SELECT operation FROM ledger_transaction")).scalars())
+    assert kinds == {"grant", "hold", "capture", "release", "expiry"}
+    assert db.execute(text("SELECT count(*) FROM meter WHERE debt_ucr > 0 AND written_off_ucr > 0")).scalar_one() == 1
+
+
+CORRUPTIONS = {
+    "an entry's amount": (1, "UPDATE ledger_entry SET amount_ucr = amount_ucr + 1 WHERE id = (SELECT max(id) FROM ledger_entry)"),
+    "an entry is gone": (1, "DELETE FROM ledger_entry WHERE id = (SELECT max(id) FROM ledger_entry)"),
+    "both entries are gone": (1, "DELETE FROM ledger_entry WHERE transaction_id = (SELECT id FROM ledger_transaction WHERE operation = 'grant' LIMIT 1)"),
+    "a live balance": (2, "UPDATE ledger_account SET balance_ucr = balance_ucr + 1 WHERE kind = 'lot_available'"),
+    "a version": (2, "UPDATE ledger_account SET version = version + 1 WHERE kind = 'lot_held'"),
+    "a running balance": (2, "UPDATE ledger_entry SET balance_after_ucr = balance_after_ucr + 1 WHERE id = (SELECT min(id) FROM ledger_entry)"),
+    "an entry on a summed account has a version": (
+        2,
+        "UPDATE ledger_entry SET account_version = 1, balance_after_ucr = 0 WHERE id = (SELECT max(e.id) FROM ledger_entry e JOIN ledger_account a ON a.id = e.account_id WHERE a.kind = 'usage')",
+    ),
+    "a debt bound": (2, "UPDATE ledger_account SET lower_bound_ucr = lower_bound_ucr - 1 WHERE kind = 'debt_usage'"),
+    "a lot's issued amount": (3, "UPDATE lot SET issued_ucr = issued_ucr + 1"),
+    "an expiry went to a lot": (
+        3,
+        "UPDATE ledger_transaction SET operation = 'grant' WHERE operation = 'expiry'",
+    ),
+    "a share": (4, "UPDATE hold_share SET amount_ucr = amount_ucr + 1"),
+    "a hold's captured amount": (4, "UPDATE hold SET captured_ucr = captured_ucr - 1, released_ucr = released_ucr + 1 WHERE captured_ucr > 0"),
+    "a window's end": (4, "UPDATE hold SET ends_at = ends_at + interval '1 second' WHERE window_number = 1"),
+    "an open hold of a closed session": (4, "UPDATE meter SET state = 'settled', closed_at = now() WHERE state = 'open'"),
+    "a session that never started": (4, "UPDATE meter SET started_at = NULL, proven_s = 0, booked_s = 0, windows_end_at = '2000-01-01' WHERE state = 'open'"),
+    "a lot's validity": (5, "UPDATE lot SET effective_at = effective_at + interval '1 minute'"),
+    "a lot's expiry": (5, "UPDATE lot SET expires_at = effective_at + interval '1 minute'"),
+    "a lot's classes": (5, "UPDATE lot SET classes = ARRAY['cpu']"),
+    "a lot's wallet": (5, "UPDATE lot SET wallet_id = (SELECT w.id FROM wallet w WHERE w.id <> lot.wallet_id LIMIT 1)"),
+    "a lot's priority, so that it was skipped": (5, "UPDATE lot SET priority = 1 WHERE number = (SELECT max(number) - 1 FROM lot)"),
+    "the order of shares": (
+        5,
+        "UPDATE hold_share SET position = 1 - position WHERE hold_id IN (SELECT hold_id FROM hold_share GROUP BY 1 HAVING count(*) = 2)",
+    ),
+    "a fund's budget": (6, "UPDATE fund SET budget_ucr = 1"),
+    "a fund's bound": (6, "UPDATE ledger_account SET lower_bound_ucr = lower_bound_ucr - 1 WHERE kind = 'issuance'"),
+    "proven seconds": (7, "UPDATE meter SET proven_s = proven_s + 1 WHERE state = 'settled'"),
+    "a price": (7, "UPDATE meter_segment SET rate_ucr_per_hour = rate_ucr_per_hour + 3600"),
+    "more seconds than time": (7, "UPDATE meter SET recorded_at = authorised_at WHERE proven_s > 0"),
+    "a second booked twice": (7, "UPDATE ledger_transaction SET from_s = from_s - 1 WHERE operation = 'capture' AND from_s > 0"),
+    "a booking's amount on another account": (
+        10,
+        "UPDATE ledger_entry SET account_id = (SELECT id FROM ledger_account WHERE kind = 'writeoff') WHERE account_id IN (SELECT id FROM ledger_account WHERE kind = 'usage')",
+    ),
+    "an asset that does not sum to zero": (10, "UPDATE ledger_entry SET amount_ucr = amount_ucr - 1 WHERE id = (SELECT max(id) FROM ledger_entry)"),
+    "a share's figures against the journal": (
+        10,
+        "WITH moved AS (UPDATE hold_share SET captured_ucr = captured_ucr - 1, released_ucr = released_ucr + 1 WHERE captured_ucr > 0 RETURNING hold_id)"
+        " UPDATE hold SET captured_ucr = captured_ucr - m.lots, released_ucr = released_ucr + m.lots FROM (SELECT hold_id, count(*) AS lots FROM moved GROUP BY 1) m WHERE m.hold_id = hold.id",
+    ),
+    "a meter's debt": (10, "UPDATE meter SET debt_ucr = debt_ucr - 1 WHERE debt_ucr > 0"),
+    "a meter's windows": (10, "UPDATE meter SET window_count = window_count + 1"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(CORRUPTIONS))
+def test_corrupts_one_kind_of_row_and_verify_names_it(db: Session, world: dict[str, uuid.UUID], now: datetime, name: str) -> None:
+    number, statement = CORRUPTIONS[name]
+    assert bad(db, now) == {}
+    _unguard(db)
+    assert db.execute(text(statement)).rowcount > 0, "the corruption must change something"  # type: ignore[attr-defined]
+    found = bad(db, now)
+    assert number in found
+    assert any(character.isdigit() for character in found[number]) or "asset CRED" in found[number]
+
+
+def _unguard(db: Session) -> None:
+    """Take triggers and constraints away, in this test's transaction: what a person at the database could do."""
+    db.execute(text("SET LOCAL session_replication_role = replica"))
+    names = text(
+        "SELECT conrelid::regclass::text, conname FROM pg_constraint WHERE contype IN ('c', 'x', 'u') AND conrelid::regclass::text IN"
+        " ('ledger_account', 'ledger_transaction', 'ledger_entry', 'lot', 'meter', 'meter_segment', 'hold', 'hold_share', 'fund')"
+    )
+    for table, constraint in db.execute(names).all():
+        db.execute(text(f"ALTER TABLE {table} DROP CONSTRAINT {constraint}"))
+    db.execute(text("ALTER TABLE hold_share DROP CONSTRAINT pk_hold_share"))
+
+
+REFUSED = {
+    "sum to zero": "INSERT INTO ledger_entry (transaction_id, account_id, amount_ucr) SELECT t.id, a.id, 5 FROM ledger_transaction t, ledger_account a WHERE a.kind = 'writeoff' LIMIT 1",
+    "was complete already": (
+        "INSERT INTO ledger_entry (transaction_id, account_id, amount_ucr)"
+        " SELECT t.id, a.id, sign.n FROM (SELECT id FROM ledger_transaction LIMIT 1) t, (SELECT id FROM ledger_account WHERE kind = 'writeoff') a, (VALUES (1), (-1)) sign (n)"
+    ),
+    "disagree with its balance": (
+        "WITH t AS (INSERT INTO ledger_transaction (id, key, operation, body_digest, result, booked_at, actor_label)"
+        " VALUES (gen_random_uuid(), 'forged', 'grant', '', '{}', now(), 'forger') RETURNING id)"
+        " INSERT INTO ledger_entry (transaction_id, account_id, amount_ucr, account_version, balance_after_ucr)"
+        " SELECT t.id, a.id, 1, a.version + 1, a.balance_ucr + 1 FROM t, (SELECT * FROM ledger_account WHERE kind = 'lot_available' LIMIT 1) a"
+        " UNION ALL SELECT t.id, a.id, -1, NULL, NULL FROM t, (SELECT * FROM ledger_account WHERE kind = 'writeoff') a"
+    ),
+    "has no entries": "INSERT INTO ledger_transaction (id, key, operation, body_digest, result, booked_at, actor_label) VALUES (gen_random_uuid(), 'empty', 'grant', '', '{}', now(), 'forger')",
+    "not_below_bound": "UPDATE ledger_account SET balance_ucr = -1 WHERE kind = 'lot_available'",
+    "windows_apart": "INSERT INTO hold SELECT gen_random_uuid(), meter_id, wallet_id, 99, segment, starts_at, ends_at, false, 1, 1, 0, 'closed', placed_at FROM hold WHERE NOT is_late LIMIT 1",
+    "never changed or deleted": "UPDATE ledger_account SET name = 'other' WHERE kind = 'writeoff'",
+    "account_id_account_version": "INSERT INTO ledger_entry (transaction_id, account_id, amount_ucr, account_version, balance_after_ucr) SELECT transaction_id, account_id, amount_ucr, account_version, balance_after_ucr FROM ledger_entry WHERE account_version = 1 LIMIT 1",
+}
+
+
+@pytest.mark.parametrize("message", sorted(REFUSED))
+def test_the_database_refuses_by_itself(db: Session, world: dict[str, uuid.UUID], message: str) -> None:
+    with pytest.raises(DBAPIError, match=message), db.begin_nested():
+        db.execute(text(REFUSED[message]))
+        db.execute(text("SET CONSTRAINTS ALL IMMEDIATE"))
