@@ -1,6 +1,6 @@
 """What domains contribute to every page: navigation by role, account menu, balance, foot.
 
-A page has a budget of ten statements; the parts below use two together, both for the balance.
+A page has a budget of ten statements; the parts below use one together, the balance.
 """
 
 from collections.abc import Sequence

@@ -102,6 +102,11 @@ def balance(db: Session, wallet_id: uuid.UUID, *, now: datetime) -> Balance:
 
 def balances(db: Session, wallet_ids: Sequence[uuid.UUID], *, now: datetime) -> dict[uuid.UUID, Balance]:
     """Return the balances of several wallets at `now`; one statement."""
+    return balances_where(db, bulk.among(Wallet.id, wallet_ids), now=now)
+
+
+def balances_where(db: Session, condition: ColumnElement[bool], *, now: datetime) -> dict[uuid.UUID, Balance]:
+    """Return the balances of the wallets that a condition on Wallet picks; one statement."""
     cost, debt = meter_costs(now), aliased(LedgerAccount)
     running = (
         select(
@@ -120,7 +125,7 @@ def balances(db: Session, wallet_ids: Sequence[uuid.UUID], *, now: datetime) -> 
         .add_columns((-debt.balance_ucr).label("debt_ucr"))
         .join(debt, debt.id == Wallet.debt_usage_account_id)
         .join(running, true())
-        .where(bulk.among(Wallet.id, wallet_ids))
+        .where(condition)
     )
     return {row.id: _balance(row, now) for row in db.execute(query)}
 

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.credits.models import Wallet
-from portal.credits.queries.balances import Balance, balances
+from portal.credits.queries.balances import Balance, balances_where
 from portal.projects import relations as projects
 from portal.projects.states import MemberRole
 
@@ -26,17 +26,15 @@ def wallets_of_projects(db: Session, project_ids: Collection[uuid.UUID]) -> dict
 def balance_of_person(db: Session, person_id: uuid.UUID, *, now: datetime) -> Balance | None:
     """Return the sum over the wallets of a person's open projects (a learner's course runs apart), None without any.
 
-    The sum carries the first wallet's id and the oldest evidence of all.
+    One statement, as every page shows it. The sum carries the first wallet's id and the oldest evidence of all.
     """
     member, project = projects.member.c, projects.project.c
-    query = (
-        select(Wallet.id)
-        .join(projects.member, member.project_id == Wallet.project_id)
-        .join(projects.project, project.id == Wallet.project_id)
+    own = (
+        select(member.project_id)
+        .join_from(projects.member, projects.project, project.id == member.project_id)
         .where(member.person_id == person_id, member.role.in_(SPENDERS), project.is_open)
-        .order_by(Wallet.id)
     )
-    found = list(balances(db, list(db.execute(query).scalars()), now=now).values())
+    found = list(balances_where(db, Wallet.project_id.in_(own), now=now).values())
     if not found:
         return None
     seen = [one.seen_at for one in found if one.seen_at is not None]

@@ -4,17 +4,20 @@ Only plain YAML is read (no tags, no objects); a key that stands twice is an err
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
+import fastjsonschema
 import yaml
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from portal.learning.content.model import Problem
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
 
 SCHEMAS = Path(__file__).parent / "schemas"
 MAX_FILE_BYTES = 512 * 1024
@@ -43,7 +46,7 @@ def read(path: Path, shown_as: str, schema: str) -> tuple[YamlFile | None, list[
     if problems:
         return None, problems
     data = yaml.safe_load(text)
-    errors = sorted(_validator(schema).iter_errors(data), key=lambda error: [str(step) for step in error.absolute_path])
+    errors = _errors(schema, data)
     problems = [_problem(error, tree, shown_as) for error in errors]
     return (None, problems) if problems else (YamlFile(shown_as, data, tree), [])
 
@@ -68,11 +71,33 @@ def _compose(path: Path, shown_as: str, schema: str) -> tuple[str, Node | None, 
     return text, tree, None if tree is not None else Problem(shown_as, 1, "The file is empty.", f"Write it: {see}")
 
 
+def _errors(name: str, data: Any) -> "list[ValidationError]":
+    """Return what does not fit, in the order of places.
+
+    The fast library says whether anything is wrong; the one that explains all of it takes seconds to import, and is
+    asked only then: no web worker waits for it while the courses are sound.
+    """
+    is_sound = _fast(name)
+    try:
+        is_sound(data)
+    except fastjsonschema.JsonSchemaValueException:
+        from jsonschema import Draft202012Validator  # noqa: PLC0415 -- see above
+
+        found = Draft202012Validator(_schema(name)).iter_errors(data)
+        return sorted(found, key=lambda error: [str(step) for step in error.absolute_path])
+    return []
+
+
 @cache
-def _validator(name: str) -> Draft202012Validator:
-    schema = json.loads((SCHEMAS / f"{name}.schema.json").read_text(encoding="utf-8"))
-    Draft202012Validator.check_schema(schema)
-    return Draft202012Validator(schema)
+def _schema(name: str) -> dict[str, Any]:
+    schema: dict[str, Any] = json.loads((SCHEMAS / f"{name}.schema.json").read_text(encoding="utf-8"))
+    return schema
+
+
+@cache
+def _fast(name: str) -> Callable[[Any], Any]:
+    check: Callable[[Any], Any] = fastjsonschema.compile(_schema(name))
+    return check
 
 
 def line_of(tree: Node, steps: Steps) -> int:
@@ -110,7 +135,7 @@ def _twice(node: Node, path: str) -> list[Problem]:
     return problems
 
 
-def _problem(error: ValidationError, tree: Node, path: str) -> Problem:
+def _problem(error: "ValidationError", tree: Node, path: str) -> Problem:
     steps: Steps = list(error.absolute_path)
     where = _place(steps)
     line = line_of(tree, steps)
@@ -132,7 +157,7 @@ def _problem(error: ValidationError, tree: Node, path: str) -> Problem:
     return Problem(path, line, f"{where} is {shown}: {error.message if len(error.message) < 160 else 'it does not fit'}.", f"Write {wanted}." if wanted else "")
 
 
-def _is_language(key: object, error: ValidationError) -> bool:
+def _is_language(key: object, error: "ValidationError") -> bool:
     return isinstance(error.schema, dict) and "patternProperties" in error.schema and key in {"en", "fr", "ar"}
 
 
