@@ -124,6 +124,6 @@ def _quote(db: Session, offer: Offer, duration_s: int, project: ProjectCard, *, 
 
 def _balance(db: Session, project_id: uuid.UUID, *, now: datetime) -> ledger.Balance | None:
     try:
-        return ledger.balance(db, ledger.wallet_of_project(db, project_id), now=now)
+        return ledger.balance_of_project(db, project_id, now=now)
     except NotFound:
         return None

@@ -323,4 +323,4 @@ def lab_offers(db: Session, labs: Collection[Lab], *, now: datetime) -> dict[str
 
 def free_credits_ucr(db: Session, project_id: uuid.UUID, *, now: datetime) -> int:
     """Return the free credits of a run. Raises NotFound for a project without a wallet."""
-    return credit_queries.balance(db, credit_queries.wallet_of_project(db, project_id), now=now).free_ucr
+    return credit_queries.balance_of_project(db, project_id, now=now).free_ucr

@@ -1,6 +1,7 @@
 """Reads of credits: balances exact to the second, costs of sessions, wallets, statements, funds."""
 
 from portal.credits.queries.balances import Balance, SessionCost, balance, balances, session_costs, wallet_of_project
+from portal.credits.queries.of_people import balance_of_person, balance_of_project, wallets_of_projects
 from portal.credits.queries.statements import Statement, StatementLine, statement
 from portal.credits.queries.wallets import WalletCard, lots_of_wallet, page_of_charges, wallet_by_ref
 
@@ -11,6 +12,8 @@ __all__ = [
     "StatementLine",
     "WalletCard",
     "balance",
+    "balance_of_person",
+    "balance_of_project",
     "balances",
     "lots_of_wallet",
     "page_of_charges",
@@ -18,4 +21,5 @@ __all__ = [
     "statement",
     "wallet_by_ref",
     "wallet_of_project",
+    "wallets_of_projects",
 ]

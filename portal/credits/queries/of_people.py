@@ -1,4 +1,4 @@
-"""What a person has over all the projects whose credits they may spend."""
+"""Balances as people and projects have them: by person, by project."""
 
 import uuid
 from collections.abc import Collection
@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from portal.core.errors import NotFound
 from portal.credits.models import Wallet
 from portal.credits.queries.balances import Balance, balances_where
 from portal.projects import relations as projects
@@ -48,3 +49,11 @@ def balance_of_person(db: Session, person_id: uuid.UUID, *, now: datetime) -> Ba
         seen_at=min(seen) if seen else None,
         as_of=now,
     )
+
+
+def balance_of_project(db: Session, project_id: uuid.UUID, *, now: datetime) -> Balance:
+    """Return the balance of a project's wallet; one statement. Raises NotFound."""
+    found = balances_where(db, Wallet.project_id == project_id, now=now)
+    if not found:
+        raise NotFound
+    return next(iter(found.values()))
