@@ -177,11 +177,11 @@ def _fragment(template: str, status: int, **context: object) -> Response:
 
 
 def _sent(definition: FormDefinition, *, without: str) -> dict[str, Raw]:
-    """Return what the form sent, question by question; a text that was not sent is left as it is kept."""
+    """Return what the form sent, question by question; an answer that was not sent is left as it is kept."""
     sent: dict[str, Raw] = {}
     for question in definition.questions:
         name = rules.field_name(question.key)
-        if question.key != without and (name in request.form or question.kind is QuestionKind.MULTIPLE):
+        if question.key != without and name in request.form:
             sent[question.key] = rules.cleaned(question, request.form.getlist(name))
     return sent
 
