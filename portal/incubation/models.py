@@ -112,8 +112,8 @@ class ProgramApplication(Base):
         CheckConstraint("(state = 'withdrawn') = (withdrawn_at IS NOT NULL)", name="withdrawn_has_time"),
         CheckConstraint("asked_ucr >= 0", name="asked"),
         Index("uq_program_application__one_per_person", "call_id", "lead_id", unique=True, postgresql_where=text("state <> 'withdrawn'")),
-        # The staff's list: by state, and all of them; both read in the page's order.
-        Index("ix_program_application__call_state", "call_id", "state", "id"),
+        # The staff's list: by state, and all of them; both read in the page's order, drafts left out.
+        Index("ix_program_application__call_state", "call_id", "state", "id", postgresql_where=text("submitted_at IS NOT NULL")),
         Index("ix_program_application__call_submitted", "call_id", "id", postgresql_where=text("submitted_at IS NOT NULL")),
         Index("ix_program_application__lead", "lead_id", "id"),
     )

@@ -202,7 +202,9 @@ def test_a29_nothing_is_submitted_without_consent(client: FlaskClient, db: Sessi
     assert db.execute(text("SELECT count(*) FROM application_revision")).scalar_one() == 0
 
 
-def test_a29_after_the_deadline_an_old_form_neither_saves_nor_submits(client: FlaskClient, db: Session, world: make.CallWorld, number: int, now: datetime) -> None:
+def test_a29_after_the_deadline_an_old_form_neither_saves_nor_submits(
+    client: FlaskClient, db: Session, world: make.CallWorld, number: int, now: datetime
+) -> None:
     mark = open_page(client, number)
     db.execute(text("UPDATE program_call SET closes_at = :at WHERE id = :id"), {"at": now - timedelta(seconds=1), "id": world.id})
     db.commit()
@@ -292,7 +294,7 @@ def test_operations_refuse_a_stale_page_without_writing(db: Session, world: make
     assert queries.answers_of_draft(db, make.id_of(db, number))["team_size"] == "4"
 
 
-def test_calls_close_by_themselves(app, db: Session, world: make.CallWorld, now: datetime, run_jobs: RunJobs, session_maker, settings) -> None:
+def test_calls_close_by_themselves(app, db: Session, world: make.CallWorld, now: datetime, run_jobs: RunJobs, session_maker, settings) -> None:  # noqa: PLR0917 -- fixtures
     from portal.core.jobs import JobContext
 
     still_open = make.call(db, now=now)

@@ -31,51 +31,31 @@ def answers_as_form(**changes: object) -> dict[str, object]:
     return {f"q_{key}": value for key, value in (defaults.SAMPLE_ANSWERS | changes).items()}
 
 
-def mark_of(html: str) -> str:
-    found = re.search(r'name="revision" value="([0-9a-f]{16}\.\d+)"', html)
-    assert found
-    return found[1]
-
-
-def test_founder_applies_is_reviewed_admitted_and_gets_credits(client: FlaskClient, db: Session, now: datetime, run_jobs: RunJobs) -> None:
-    world = make.call(db, now=now)
-    lead = people.person(db, display_name="Yasmine Amrani", language="ar", now=now)
-    first, second = make.reviewer(db, now=now), make.reviewer(db, now=now, name="Houda Tazi")
-    db.commit()
-
-    people.sign_in(client, lead)
-    assert "Start an application" in client.get(f"/calls/{world.slug}").text
-    started = client.post(f"/calls/{world.slug}/apply", data=tokens(client))
-    edit = started.headers["Location"]
+def apply(client: FlaskClient, slug: str) -> int:
+    """Begin, save a field, fill in and submit; return the application's number."""
+    assert "Start an application" in client.get(f"/calls/{slug}").text
+    edit = client.post(f"/calls/{slug}/apply", data=tokens(client)).headers["Location"]
     number = int(edit.split("/")[2])
     page = client.get(edit).text
     saved = client.post(f"/applications/{number}/fields", data=tokens(client) | {"field": "q_title", "q_title": "كرمة", "revision": mark_of(page)})
-    assert saved.status_code == 200
-    assert "Saved at" in saved.text
+    assert (saved.status_code, "Saved at" in saved.text) == (200, True)
     sent = client.post(edit, data=tokens(client) | answers_as_form() | {"revision": mark_of(page), "consent": "y", "action": "submit"})
     assert sent.headers["Location"] == f"/applications/{number}/receipt"
     receipt = client.get(f"/applications/{number}/receipt").text
-    body = client.get(f"/applications/{number}/receipt.json").data
-    assert hashlib.sha256(body).hexdigest() in receipt
-    people.sign_out(client)
+    assert hashlib.sha256(client.get(f"/applications/{number}/receipt.json").data).hexdigest() in receipt
+    return number
 
-    people.sign_in(client, world.staff)
-    assert "Early detection of vine mildew" in client.get(f"/programme/calls/{world.slug}/applications?state=submitted").text
-    chosen = tokens(client) | {"reviewers": [str(first.id), str(second.id)]}
-    assert client.post(f"/programme/applications/{number}/reviewers", data=chosen).status_code == 303
-    people.sign_out(client)
 
-    for person in (first, second):
-        people.sign_in(client, person)
-        listed = client.get("/reviews").text
-        review = re.search(r'href="(/reviews/\d+)"', listed)
-        assert review
-        page = client.get(review[1]).text
-        scores = {"problem": "4", "team": "5", "feasibility": "3", "computing": "4", "comment_applicant": "Measured well.", "revision": mark_of(page)}
-        assert client.post(review[1], data=tokens(client) | scores | {"action": "send"}).headers["Location"] == "/reviews"
-        people.sign_out(client)
+def review(client: FlaskClient) -> None:
+    """Send the one review that waits."""
+    path = found(r'href="(/reviews/\d+)"', client.get("/reviews").text)
+    scores = {"problem": "4", "team": "5", "feasibility": "3", "computing": "4", "comment_applicant": "Measured well."}
+    sent = client.post(path, data=tokens(client) | scores | {"revision": mark_of(client.get(path).text), "action": "send"})
+    assert sent.headers["Location"] == "/reviews"
 
-    people.sign_in(client, world.staff)
+
+def admit(client: FlaskClient, number: int) -> None:
+    """Prepare the decision and release it, with a double click."""
     decision = {
         "outcome": "accept",
         "reason": "Strong team.",
@@ -84,28 +64,49 @@ def test_founder_applies_is_reviewed_admitted_and_gets_credits(client: FlaskClie
         "why": "Two runs fewer.",
         "expires_on": "2030-01-31",
     }
-    prepared = client.post(f"/programme/applications/{number}/decision", data=tokens(client) | decision)
-    assert prepared.status_code == 303
+    assert client.post(f"/programme/applications/{number}/decision", data=tokens(client) | decision).status_code == 303
     page = client.get(f"/programme/applications/{number}").text
-    decision_id = re.search(r'name="decision" value="([0-9a-f-]{36})"', page)
-    assert decision_id
-    release = tokens(client) | {"decision": decision_id[1]}
-    assert client.post(f"/programme/applications/{number}/release", data=release).status_code == 303
-    again = client.post(f"/programme/applications/{number}/release", data=release)
-    assert again.status_code == 303
-    people.sign_out(client)
+    release = tokens(client) | {"decision": found(r'name="decision" value="([0-9a-f-]{36})"', page)}
+    answers = [client.post(f"/programme/applications/{number}/release", data=release) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [303, 303]
+
+
+def found(pattern: str, page: str) -> str:
+    match = re.search(pattern, page)
+    assert match, pattern
+    return match[1]
+
+
+def mark_of(page: str) -> str:
+    return found(r'name="revision" value="([0-9a-f]{16}\.\d+)"', page)
+
+
+def test_founder_applies_is_reviewed_admitted_and_gets_credits(client: FlaskClient, db: Session, now: datetime, run_jobs: RunJobs) -> None:
+    world = make.call(db, now=now)
+    lead = people.person(db, display_name="Yasmine Amrani", language="ar", now=now)
+    reviewers = [make.reviewer(db, now=now), make.reviewer(db, now=now, name="Houda Tazi")]
+    db.commit()
+
+    people.sign_in(client, lead)
+    number = apply(client, world.slug)
+    people.sign_in(client, world.staff)
+    assert "Early detection of vine mildew" in client.get(f"/programme/calls/{world.slug}/applications?state=submitted").text
+    chosen = tokens(client) | {"reviewers": [str(person.id) for person in reviewers]}
+    assert client.post(f"/programme/applications/{number}/reviewers", data=chosen).status_code == 303
+    for person in reviewers:
+        people.sign_in(client, person)
+        review(client)
+    people.sign_in(client, world.staff)
+    admit(client, number)
 
     people.sign_in(client, lead)
     letter = client.get(f"/applications/{number}/decision").text
-    assert "Two runs fewer." in letter
-    assert "Measured well." in letter
-    venture = re.search(r'href="(/ventures/\d+)"', letter)
-    assert venture
-    assert "Vine Watch" in client.get(venture[1]).text
+    assert ("Two runs fewer." in letter, "Measured well." in letter) == (True, True)
+    assert "Vine Watch" in client.get(found(r'href="(/ventures/\d+)"', letter)).text
     [project] = project_queries.projects_of(db, lead.id)
     wallet_id = credit_queries.wallet_of_project(db, project.id)
     assert credit_queries.balance(db, wallet_id, now=clock.now()).balance_ucr == credits_ucr(300)
-    assert db.execute(text("SELECT expires_at FROM lot")).scalars().all()[-1] > now + timedelta(days=365)
+    assert db.execute(text("SELECT expires_at FROM lot")).scalar_one() > now + timedelta(days=365)
     assert run_jobs().count("notifications.deliver") == 4
 
 

@@ -60,9 +60,18 @@ def call_applications(slug: str) -> ResponseReturnValue:
     counts = staff.counts_by_state(db, actor=actor, call_id=call.id)
     page = staff.page_of_applications(db, actor=actor, call_id=call.id, state=state, mark=request.args.get("mark"))
     badges = {row: shown.application_badge(row, for_staff=True) for row in staff.LISTED}
-    total = sum(counts.values()) if state is None else counts[state]
+    total = staff.count_applications(db, actor=actor, call_id=call.id, state=state, by_state=counts)
     return render_template(
-        "incubation/call_applications.html", call=call, rows=page, state=state, states=staff.LISTED, counts=counts, badges=badges, total=total, cap=COUNT_CAP
+        "incubation/call_applications.html",
+        call=call,
+        rows=page,
+        state=state,
+        states=staff.LISTED,
+        counts=counts,
+        badges=badges,
+        total=total,
+        cap=COUNT_CAP,
+        state_cap=staff.STATE_CAP,
     )
 
 

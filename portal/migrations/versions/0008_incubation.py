@@ -166,8 +166,9 @@ def _applications() -> None:
         _ck(table, "asked", "asked_ucr >= 0"),
     )
     op.create_index("uq_program_application__one_per_person", table, ["call_id", "lead_id"], unique=True, postgresql_where=sa.text("state <> 'withdrawn'"))
-    op.create_index("ix_program_application__call_state", table, ["call_id", "state", "id"])
-    op.create_index("ix_program_application__call_submitted", table, ["call_id", "id"], postgresql_where=sa.text("submitted_at IS NOT NULL"))
+    submitted = sa.text("submitted_at IS NOT NULL")
+    op.create_index("ix_program_application__call_state", table, ["call_id", "state", "id"], postgresql_where=submitted)
+    op.create_index("ix_program_application__call_submitted", table, ["call_id", "id"], postgresql_where=submitted)
     op.create_index("ix_program_application__lead", table, ["lead_id", "id"])
     op.create_table(
         "application_answer",
