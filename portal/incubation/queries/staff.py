@@ -117,6 +117,8 @@ def counts_by_state(db: Session, *, actor: Actor, call_id: uuid.UUID) -> dict[Ap
     some = (
         select(literal(1).label("one"))
         .where(ProgramApplication.call_id == call_id, ProgramApplication.state == listed.c.state, *visible(actor))
+        # The order makes the index the cheapest way to the first hundred, also where a state is rare.
+        .order_by(ProgramApplication.id.desc())
         .limit(STATE_CAP + 1)
         .lateral("some")
     )
@@ -129,7 +131,7 @@ def count_applications(db: Session, *, actor: Actor, call_id: uuid.UUID, state: 
     known = list(by_state.values()) if state is None else [by_state[state]]
     if max(known) <= STATE_CAP:
         return min(sum(known), COUNT_CAP + 1)
-    some = select(literal(1)).where(ProgramApplication.call_id == call_id, *visible(actor)).limit(COUNT_CAP + 1)
+    some = select(literal(1)).where(ProgramApplication.call_id == call_id, *visible(actor)).order_by(ProgramApplication.id.desc()).limit(COUNT_CAP + 1)
     if state is not None:
         some = some.where(ProgramApplication.state == state.value)
     return db.execute(select(func.count()).select_from(some.subquery())).scalar_one()
