@@ -10,7 +10,7 @@ from portal.web.forms import Form, stripped
 class ChoiceForm(Form):
     profile = RadioField(_("Machine"), validate_choice=False)
     hours = RadioField(_("Duration"), validate_choice=False)
-    project = SelectField(_("Pay from"), validate_choice=False)
+    project = SelectField(_("Pay from"), [InputRequired()], validate_choice=False)
 
 
 class StartForm(Form):

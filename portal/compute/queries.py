@@ -54,7 +54,7 @@ class SessionView:
     """A session as a page shows it.
 
     used_s, cost_ucr and energy_wh go up to the read while it runs, and are what is proven once it has ended;
-    energy is an estimate.
+    energy is an estimate. role: the reader's in the project that pays.
     """
 
     id: uuid.UUID
@@ -87,11 +87,17 @@ class SessionView:
     stop_cause: StopCause | None
     failure: Failure | None
     proven_s: int
+    role: MemberRole | None
     used_s: int = 0
     cost_ucr: int = 0
     window_ends_at: datetime | None = None
     is_own: bool = False
     may_stop: bool = False
+
+    @property
+    def sees_wallet(self) -> bool:
+        """Return whether the reader may open the wallet that pays: learners do not."""
+        return self.role in {MemberRole.LEAD, MemberRole.MEMBER}
 
     @property
     def is_live(self) -> bool:
@@ -187,19 +193,18 @@ _STATED = (
 def _visible(actor: Actor) -> Select[Any]:
     """Select the sessions that an actor may see: their own, those of projects that they lead, all for staff."""
     member = projects.member.c
-    leads = and_(member.project_id == ComputeSession.project_id, member.person_id == actor.person_id, member.role == MemberRole.LEAD.value)
-    is_lead = member.person_id.is_not(None)
+    own = and_(member.project_id == ComputeSession.project_id, member.person_id == actor.person_id)
     query = (
-        select(*_STATED, is_lead.label("is_lead"))
+        select(*_STATED, member.role.label("role"))
         .join(Profile, Profile.id == ComputeSession.profile_id)
         .join(PriceVersion, PriceVersion.id == ComputeSession.price_version_id)
         .join(projects.project, projects.project.c.id == ComputeSession.project_id)
         .join(identity.person, identity.person.c.id == ComputeSession.person_id)
-        .join(projects.member, leads, isouter=True)
+        .join(projects.member, own, isouter=True)
     )
     if actor.has(*HOLDERS[Permission.SEE_ALL_SESSIONS]):
         return query
-    return query.where(or_(ComputeSession.person_id == actor.person_id, is_lead)) if actor.person_id is not None else query.where(false())
+    return query.where(or_(ComputeSession.person_id == actor.person_id, member.role == MemberRole.LEAD.value)) if actor.person_id is not None else query.where(false())
 
 
 def _views(db: Session, rows: Sequence[Row[Any]], actor: Actor, *, now: datetime) -> list[SessionView]:
@@ -208,12 +213,12 @@ def _views(db: Session, rows: Sequence[Row[Any]], actor: Actor, *, now: datetime
     views: list[SessionView] = []
     for row in rows:
         fields = row._asdict()
-        is_lead = fields.pop("is_lead")
+        fields["role"] = MemberRole(row.role) if row.role else None
         fields["state"] = SessionState(row.state)
         fields["stop_cause"] = StopCause(row.stop_cause) if row.stop_cause else None
         fields["failure"] = Failure(row.failure) if row.failure else None
         is_own = row.person_id == actor.person_id
-        view = SessionView(**fields, is_own=is_own, may_stop=is_own or is_lead or stops_any)
+        view = SessionView(**fields, is_own=is_own, may_stop=is_own or row.role == MemberRole.LEAD.value or stops_any)
         cost = costs.get(row.id)
         views.append(view if cost is None else replace(view, used_s=cost.duration_s, cost_ucr=cost.cost_ucr, window_ends_at=cost.window_ends_at))
     return views

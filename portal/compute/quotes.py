@@ -109,7 +109,7 @@ def duration_of(hours: str | None) -> int | None:
 
 
 def _quote(db: Session, offer: Offer, duration_s: int, project: ProjectCard, *, now: datetime) -> Quote:
-    balance = _balance(db, project.id, now=now)
+    balance = balance_of(db, project.id, now=now)
     return Quote(
         offer=offer,
         duration_s=duration_s,
@@ -122,7 +122,8 @@ def _quote(db: Session, offer: Offer, duration_s: int, project: ProjectCard, *, 
     )
 
 
-def _balance(db: Session, project_id: uuid.UUID, *, now: datetime) -> ledger.Balance | None:
+def balance_of(db: Session, project_id: uuid.UUID, *, now: datetime) -> ledger.Balance | None:
+    """Return the balance of a project's wallet, None where it has none."""
     try:
         return ledger.balance_of_project(db, project_id, now=now)
     except NotFound:

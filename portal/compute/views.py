@@ -160,7 +160,8 @@ def _session_context(number: int) -> dict[str, Any]:
     looked_at, answered_at = queries.hub_answered_at(session()) if view.is_live else (None, None)
     is_hub_away = looked_at is not None and (answered_at is None or answered_at < looked_at)
     open_url = f"{_settings().hub.public_url}/user/{view.person_slug}/{view.slug}{view.open_path}" if view.is_own and view.is_open else None
-    return {"view": view, "open_url": open_url, "is_hub_away": is_hub_away, "words": words, "poll_s": _poll_s(view)}
+    balance = quotes.balance_of(session(), view.project_id, now=now) if view.is_live and view.sees_wallet else None
+    return {"view": view, "balance": balance, "open_url": open_url, "is_hub_away": is_hub_away, "words": words, "poll_s": _poll_s(view)}
 
 
 def _poll_s(view: SessionView) -> int | None:

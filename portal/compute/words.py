@@ -75,8 +75,8 @@ def badge_of(state: SessionState) -> tuple[str, str]:
 
 
 def title_of(view: SessionView) -> str:
-    """Return what a session is called: the person's own name for it, or its machine and number."""
-    return view.label or f"{in_reader_language(view.profile_name)} {view.slug}"
+    """Return what a session is called: the person's own name for it, or its number."""
+    return view.label or str(gettext("Session %(number)s", number=view.number))
 
 
 def why_ended(view: SessionView) -> str:

@@ -1,5 +1,7 @@
 """Jobs against a hub in memory: starts, stops, and the reconciler's look each minute."""
 
+# ruff: noqa: PLR0917 -- fixtures come as arguments
+
 from datetime import datetime, timedelta
 
 import pytest
@@ -14,6 +16,7 @@ from portal.core import jobs
 from portal.core.jobs import JobContext
 from portal.core.quantities import credits_ucr
 from portal.credits import queries as ledger
+from portal.credits import verify
 from portal.identity.operations import people as people_operations
 from tests.factories import compute as make
 from tests.factories import credits as ledger_make
@@ -60,7 +63,6 @@ def free(db: Session, by: make.Spender, now: datetime) -> tuple[int, int]:
 
 def assert_sound(db: Session) -> None:
     """Assert that every invariant of the ledger holds."""
-    verify = pytest.importorskip("portal.credits.verify")
     assert [result for result in verify.run(db) if result.first_bad is not None] == []
 
 
@@ -274,7 +276,7 @@ def test_windows_roll_while_there_is_credit(db: Session, now: datetime, at, hub:
 
 
 def test_f33_when_credit_ends_the_person_is_warned_and_the_server_stops_within_the_window(db: Session, now: datetime, at, hub: FakeHub, work, reconcile) -> None:
-    ada = make.spender(db, now=now, credits=0)
+    ada = make.spender(db, now=now, balance=0)
     ledger_make.lot(db, ada.wallet_id, now=now, amount_ucr=credits_ucr(1))
     session_id, plugin = started_up(db, ada, work, now)
 
@@ -310,7 +312,7 @@ def _maker(db: Session):
 
 
 def test_credit_that_arrives_in_time_takes_the_warning_back(db: Session, now: datetime, at, hub: FakeHub, work, reconcile) -> None:
-    ada = make.spender(db, now=now, credits=0)
+    ada = make.spender(db, now=now, balance=0)
     ledger_make.lot(db, ada.wallet_id, now=now, amount_ucr=credits_ucr(1))
     session_id, plugin = started_up(db, ada, work, now)
     for minute in (10, 11):

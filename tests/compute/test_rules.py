@@ -1,6 +1,7 @@
 """What observations prove, without a database."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -114,7 +115,7 @@ def test_proven_time_is_the_measure_of_the_union(seen: list[Sight]) -> None:
     for boot in {one.process.boot_id for one in seen}:
         spans = [span for span in rules.spans(seen).values() if span.process.boot_id == boot]
         marks = sorted({edge for span in spans for edge in (span.begins_ns, span.ends_ns)})
-        total += sum(right - left for left, right in zip(marks, marks[1:], strict=False) if any(span.begins_ns <= left and right <= span.ends_ns for span in spans))
+        total += sum(right - left for left, right in pairwise(marks) if any(span.begins_ns <= left and right <= span.ends_ns for span in spans))
 
     assert proven_s(*seen) == total // 10**9
 

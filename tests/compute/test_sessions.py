@@ -55,7 +55,7 @@ def test_request_holds_the_first_window_and_a_device_and_enqueues_the_start(db: 
 
 
 def test_request_without_enough_credit_changes_nothing(db: Session, now: datetime) -> None:
-    ada = make.spender(db, now=now, credits=0)
+    ada = make.spender(db, now=now, balance=0)
 
     with pytest.raises(NoCredit), db.begin_nested():
         make.requested(db, ada, now=now)
@@ -313,7 +313,7 @@ def test_parallel_requests_for_the_last_device_give_one_session(own_sessions: se
 
 def test_parallel_requests_of_one_person_keep_to_the_limit(own_sessions: sessionmaker[Session], now: datetime) -> None:
     with own_sessions() as db, db.begin():
-        ada = make.spender(db, now=now, credits=1000)
+        ada = make.spender(db, now=now, balance=1000)
         make.small_pool(db, now=now, seats=16)
     barrier, answers = threading.Barrier(8), []
 

@@ -1,5 +1,7 @@
 """Pages of compute as people see them: launch, live session, history, limits, pool."""
 
+# ruff: noqa: PLR0917 -- fixtures come as arguments
+
 import json
 import re
 from datetime import datetime, timedelta
@@ -35,7 +37,7 @@ def ada(db: Session, now: datetime, at, client: FlaskClient) -> make.Spender:
 
 def text_of(answer) -> str:
     """Return the text of a page: tags away, spaces alike."""
-    html = re.sub(r"<(script|style|svg)\b.*?</\1>", " ", answer.get_data(as_text=True), flags=re.S)
+    html = re.sub(r"<(script|style|svg)\b.*?</\1>", " ", answer.get_data(as_text=True), flags=re.DOTALL)
     text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html)).replace("\u202f", " ").replace("\u00a0", " ")
     return re.sub(r" (?=[,.;:])", "", text)
 
@@ -126,7 +128,7 @@ def test_a22_fields_that_the_form_does_not_have_are_ignored(client: FlaskClient,
 
 def test_launch_without_enough_credit_says_what_is_needed_and_offers_no_button(client: FlaskClient, db: Session, now: datetime, at) -> None:
     make.small_pool(db, now=now)
-    poor = make.spender(db, now=now, credits=0)
+    poor = make.spender(db, now=now, balance=0)
     ledger_make.lot(db, poor.wallet_id, now=now, amount_ucr=credits_ucr(3))
     db.commit()
     people.sign_in(client, poor.person)
@@ -142,7 +144,7 @@ def test_launch_without_enough_credit_says_what_is_needed_and_offers_no_button(c
 
 def test_launch_says_how_far_the_credit_reaches(client: FlaskClient, db: Session, now: datetime, at) -> None:
     make.small_pool(db, now=now)
-    poor = make.spender(db, now=now, credits=10)
+    poor = make.spender(db, now=now, balance=10)
     db.commit()
     people.sign_in(client, poor.person)
 
@@ -179,7 +181,7 @@ def test_a_session_coming_up_shows_its_steps_and_asks_again_each_second(client: 
     answer = client.get(f"/sessions/{make.row_of(db, session_id).number}")
 
     assert "Credits held" in text_of(answer)
-    assert "JupyterLab answers" in text_of(answer)
+    assert "JupyterLab opens" in text_of(answer)
     assert 'data-hx-trigger="every 1s"' in answer.get_data(as_text=True)
     assert '<noscript><meta http-equiv="refresh" content="3"></noscript>' in answer.get_data(as_text=True)
     assert "Open JupyterLab" not in text_of(answer)

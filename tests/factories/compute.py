@@ -60,14 +60,14 @@ def small_pool(db: Session, *, now: datetime, seats: int = 2, slices: int = 2, f
     pool.ensure_local_pool(db, by=TESTS, now=now, plan=LocalPlan(2 * GIB, 4 * GIB, 2000, devices))
 
 
-def spender(db: Session, *, now: datetime, credits: int = 100, role: MemberRole = MemberRole.LEAD, name: str = "Darija speech") -> Spender:
+def spender(db: Session, *, now: datetime, balance: int = 100, role: MemberRole = MemberRole.LEAD, name: str = "Darija speech") -> Spender:
     """Make a person with a project whose wallet has credits; the project has another lead."""
     person = people.person(db, now=now)
     project_id = projects.open(db, kind=ProjectKind.VENTURE, name=name, by=TESTS, now=now)
     members.add(db, project_id=project_id, person_id=person.id, role=role, by=TESTS, now=now)
     wallet_id = wallets.open(db, project_id=project_id, by=TESTS, now=now)
-    if credits:
-        ledger.lot(db, wallet_id, now=now, amount_ucr=credits_ucr(credits))
+    if balance:
+        ledger.lot(db, wallet_id, now=now, amount_ucr=credits_ucr(balance))
     return Spender(person, project_id, wallet_id)
 
 
