@@ -410,8 +410,8 @@ def test_limits_are_said_as_the_hub_measured_them(client: FlaskClient, ada: make
     path.write_text(json.dumps(lines))
     try:
         html = client.get("/sessions/limits")
-        assert re.search(r"Files of others .* holds by the sandbox", text_of(html))
-        assert re.search(r"Network .* does not hold nothing on this machine enforces it", text_of(html))
+        assert re.search(r"Files of others .* by the sandbox that each session runs in, tried when the hub started holds", text_of(html))
+        assert re.search(r"Network .* nothing on this machine enforces it does not hold", text_of(html))
         assert "&lt;b&gt;Own words&lt;/b&gt;" in html.get_data(as_text=True)
         for broken in ("{", "[]", "[1]", "x" * 200_000):
             path.write_text(broken)
