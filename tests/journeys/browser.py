@@ -69,11 +69,13 @@ class _Parser(HTMLParser):
         if tag in {"script", "style", "svg"}:
             self._hidden += 1
         if tag == "form":
-            self._form = HtmlForm(a.get("action", ""), a.get("method", "get").lower())
+            self._form = self._by_id.setdefault(a["id"], HtmlForm("", "get")) if "id" in a else HtmlForm("", "get")
+            self._form.action, self._form.method = a.get("action", ""), a.get("method", "get").lower()
             self.forms.append(self._form)
-            if "id" in a:
-                self._by_id[a["id"]] = self._form
-        form = self._by_id.get(a.get("form", "")) or self._form
+        form = self._form
+        if a.get("form"):
+            # A control may belong to a form that stands further down the page.
+            form = self._by_id.setdefault(a["form"], HtmlForm("", "get"))
         if tag == "input" and form is not None and "name" in a:
             form.fields.append(Field(a["name"], a.get("type", "text"), a.get("value", "on" if a.get("type") == "checkbox" else ""), "checked" in present))
         elif tag == "textarea" and form is not None and "name" in a:
@@ -129,9 +131,9 @@ class Browser:
         """Open a page. Raises PageError for another status."""
         return self._took(self._client.get(urljoin(self.base_url, path)), expect)
 
-    def submit(self, fields: dict[str, str | list[str]] | None = None, *, having: str = "", action: str = "", button: str = "", expect: int = 200) -> "Browser":
+    def submit(self, fields: dict[str, str | list[str]] | None = None, *, having: str = "", action: str = "", method: str = "", button: str = "", expect: int = 200) -> "Browser":
         """Fill in and send the page's form that has a control named `having`, or whose action contains `action`."""
-        form = self.form(having=having, action=action)
+        form = self.form(having=having, action=action, method=method)
         values = form.values()
         for name, value in (fields or {}).items():
             if name not in form.names():
@@ -148,9 +150,11 @@ class Browser:
             return self._took(self._client.get(url, params=values), expect)
         return self._took(self._client.post(url, data=values, headers={"Origin": self._origin(), "Referer": self.url}), expect)
 
-    def form(self, *, having: str = "", action: str = "") -> HtmlForm:
+    def form(self, *, having: str = "", action: str = "", method: str = "") -> HtmlForm:
         """Return a form of the page. Raises PageError."""
         for form in self._page.forms:
+            if method and form.method != method:
+                continue
             if (having and having in form.names()) or (action and action in form.action) or (not having and not action and form.method == "post"):
                 return form
         raise PageError(f"no form having {having!r} or leading to {action!r} at {self.url}; forms: {[(f.action, sorted(f.names())) for f in self._page.forms]}")

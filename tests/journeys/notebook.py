@@ -79,7 +79,7 @@ class Notebook:
         request = self._client.build_request("GET", f"{self._url}/api/kernels/{self._kernel_id}/channels")
         origin = f"{urlsplit(self._url).scheme}://{urlsplit(self._url).netloc}"
         url = str(request.url).replace("http", "ws", 1) + f"?session_id={uuid.uuid4().hex}"
-        self._socket = await websocket_connect(HTTPRequest(url, headers={"Cookie": request.headers["Cookie"], "Origin": origin}), connect_timeout=20)
+        self._socket = await websocket_connect(HTTPRequest(url, headers={"Cookie": request.headers["Cookie"], "Origin": origin}, connect_timeout=20))
 
     async def _run(self, code: str, timeout_s: float) -> str:
         return await self._collect(await self._send(code), timeout_s)

@@ -50,7 +50,7 @@ def choose_language(browser: Browser, code: str) -> None:
 def launch(browser: Browser, *, profile: str, hours: int = 1, project: str = "", label: str = "") -> Launched:
     """Look at the offer and press Start."""
     choice = f"/sessions/new?profile={profile}&hours={hours}" + (f"&project={project}" if project else "")
-    browser.get(choice).submit({"label": label}, having="label")
+    browser.get(choice).submit({"label": label}, having="label", method="post")
     return launched(browser)
 
 
