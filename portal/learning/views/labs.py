@@ -30,7 +30,7 @@ def lab(slug: str, lab_slug: str) -> ResponseReturnValue:
         lab=found,
         reader=reader,
         card=lab_cards([found], reader, now=now)[found.slug],
-        language=shown.language_of(course, request.args.get("lang")),
+        lang=request.args.get("lang") if request.args.get("lang") in course.languages else "",
         languages=[(code, i18n.NAMES[code]) for code in course.languages],
     )
 
