@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from portal.learning.content import loading
+from portal.learning.content.loading import check as check  # what `portal course check` calls
 from portal.learning.content.model import Course, Level
 
 logger = logging.getLogger(__name__)

@@ -7,10 +7,10 @@
 # Run the cells from top to bottom with **Shift + Enter**. Everything works without a GPU too: the figures are then those of the processor.
 
 # %% [markdown] id="goal" lang="fr"
-# # À quelle vitesse, et à quel prix ?
+# # À quelle vitesse, et à quel prix ?
 #
 # Vous allez mesurer deux travaux, les placer sous le toit, et calculer ce qu’ils coûtent en crédits et en énergie.
-# Exécutez les cellules de haut en bas avec **Maj + Entrée**. Tout fonctionne aussi sans GPU : les chiffres sont alors ceux du processeur.
+# Exécutez les cellules de haut en bas avec **Maj + Entrée**. Tout fonctionne aussi sans GPU : les chiffres sont alors ceux du processeur.
 
 # %% [markdown] id="goal" lang="ar"
 # # بأي سرعة، وبأي ثمن؟
@@ -24,9 +24,9 @@
 # The cell looks for a GPU and a library that can use it, and falls back to NumPy. Look at what it prints: all figures below belong to that device.
 
 # %% [markdown] id="library-text" lang="fr"
-# ## 1. De quoi dispose-t-on ?
+# ## 1. De quoi dispose-t-on ?
 #
-# La cellule cherche un GPU et une bibliothèque capable de s’en servir, et se rabat sinon sur NumPy. Regardez ce qu’elle affiche : tous les chiffres plus bas sont ceux de cette machine.
+# La cellule cherche un GPU et une bibliothèque capable de s’en servir, et se rabat sinon sur NumPy. Regardez ce qu’elle affiche : tous les chiffres plus bas sont ceux de cette machine.
 
 # %% [markdown] id="library-text" lang="ar"
 # ## 1. ماذا عندنا؟
@@ -125,7 +125,7 @@ print(device.name)
 # %% [markdown] id="stopwatch-text" lang="fr"
 # ## 2. Un chronomètre digne de confiance
 #
-# Une mise en train, l’attente de la machine, des répétitions, puis la médiane et la dispersion : c’est la fonction de la leçon.
+# Une mise en train, l’attente de la machine, des répétitions, puis la médiane et la dispersion : c’est la fonction de la leçon.
 
 # %% [markdown] id="stopwatch-text" lang="ar"
 # ## 2. ساعة توقيت موثوقة
@@ -157,9 +157,9 @@ def measure(work, repeat=7):
 # Adding two long vectors moves twelve bytes for each result. Divide the bytes by the time. Small vectors fit into the caches and look faster than memory is, or they are over before the device has started: trust the last lines.
 
 # %% [markdown] id="bandwidth-text" lang="fr"
-# ## 3. À quelle vitesse la mémoire livre-t-elle ?
+# ## 3. À quelle vitesse la mémoire livre-t-elle ?
 #
-# Additionner deux longs vecteurs déplace douze octets par résultat. Divisez les octets par le temps. Les petits vecteurs tiennent dans les caches et paraissent plus rapides que la mémoire, ou bien ils sont finis avant que la machine ait démarré : fiez-vous aux dernières lignes.
+# Additionner deux longs vecteurs déplace douze octets par résultat. Divisez les octets par le temps. Les petits vecteurs tiennent dans les caches et paraissent plus rapides que la mémoire, ou bien ils sont finis avant que la machine ait démarré : fiez-vous aux dernières lignes.
 
 # %% [markdown] id="bandwidth-text" lang="ar"
 # ## 3. بأي سرعة تسلّم الذاكرة؟
@@ -184,7 +184,7 @@ for n in sizes:
 # A product of two matrices needs $2n^3$ operations for $12n^2$ bytes. Watch how the rate rises with $n$.
 
 # %% [markdown] id="product-text" lang="fr"
-# ## 4. À quelle vitesse calcule-t-elle ?
+# ## 4. À quelle vitesse calcule-t-elle ?
 #
 # Un produit de deux matrices demande $2n^3$ opérations pour $12n^2$ octets. Observez comment la vitesse croît avec $n$.
 
@@ -266,7 +266,7 @@ else:
 # %% [markdown] id="price-text" lang="fr"
 # ## 7. Le prix d’un résultat
 #
-# Reprenez le tarif et la puissance de la fiche du laboratoire dans le portail. Combien de produits de deux matrices 1024 × 1024 achète-t-on ici avec un crédit, et avec un wattheure ? La puissance est une estimation de la machine au travail ; comparez avec le chiffre que le portail affiche après la session.
+# Reprenez le tarif et la puissance de la fiche du laboratoire dans le portail. Combien de produits de deux matrices 1024 × 1024 achète-t-on ici avec un crédit, et avec un wattheure ? La puissance est une estimation de la machine au travail ; comparez avec le chiffre que le portail affiche après la session.
 
 # %% [markdown] id="price-text" lang="ar"
 # ## 7. ثمن النتيجة
@@ -292,7 +292,7 @@ print(f"{seconds * 1e3:.3f} ms  {1 / credits:,.0f} / credit  {1 / energy_wh:,.0f
 # %% [markdown] id="turn-text" lang="fr"
 # ## 8. À vous
 #
-# Calculez l’intensité de la racine carrée d’un vecteur (une opération et huit octets par nombre), et ce que permet votre toit. Mesurez-la ensuite avec `measure` et comparez : quel pourcentage du toit atteignez-vous ? Écrivez votre code ci-dessous.
+# Calculez l’intensité de la racine carrée d’un vecteur (une opération et huit octets par nombre), et ce que permet votre toit. Mesurez-la ensuite avec `measure` et comparez : quel pourcentage du toit atteignez-vous ? Écrivez votre code ci-dessous.
 
 # %% [markdown] id="turn-text" lang="ar"
 # ## 8. دورك
@@ -307,7 +307,7 @@ print(f"{attainable(intensity) / 1e9:.1f} GFLOP/s")
 # When you are done, save with **Ctrl + S** and stop the session in the portal: what is not used goes back to the course.
 
 # %% [markdown] id="end" lang="fr"
-# Quand vous avez terminé, enregistrez avec **Ctrl + S** et arrêtez la session dans le portail : ce qui n’est pas utilisé revient au cours.
+# Quand vous avez terminé, enregistrez avec **Ctrl + S** et arrêtez la session dans le portail : ce qui n’est pas utilisé revient au cours.
 
 # %% [markdown] id="end" lang="ar"
 # إذا انتهيت فاحفظ عملك بالمفتاحين **Ctrl + S** وأوقف الجلسة من البوابة، فما لم يُستعمل يعود إلى الدرس.
