@@ -23,12 +23,12 @@ def zones() -> list[str]:
 
 class ProfileForm(Form):
     display_name = StringField(lazy_gettext("Your name"), [DataRequired(), Length(max=rules.NAME_MOST)])
-    language = SelectField(lazy_gettext("Language of pages and mails"), choices=list(NAMES.items()))
+    language = SelectField(lazy_gettext("Language of pages and mails"), choices=dict(NAMES))
     zone = SelectField(lazy_gettext("Time zone"))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.zone.choices = [(zone, zone.replace("_", " ")) for zone in zones()]
+        self.zone.choices = {zone: zone.replace("_", " ") for zone in zones()}
 
 
 class OrganisationForm(Form):
@@ -37,7 +37,7 @@ class OrganisationForm(Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.kind.choices = [(kind.value, str(KINDS[kind])) for kind in OrganisationKind if kind is not OrganisationKind.HUB]
+        self.kind.choices = {kind.value: str(KINDS[kind]) for kind in OrganisationKind if kind is not OrganisationKind.HUB}
 
 
 class InvitationForm(Form):
@@ -46,7 +46,7 @@ class InvitationForm(Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.role.choices = [(role.value, str(MEMBERSHIP_ROLES[role])) for role in MembershipRole]
+        self.role.choices = {role.value: str(MEMBERSHIP_ROLES[role]) for role in MembershipRole}
 
 
 class SuspensionForm(Form):

@@ -8,7 +8,7 @@ import uuid
 from datetime import datetime
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
-from sqlalchemy.dialects.postgresql import CITEXT
+from sqlalchemy.dialects.postgresql import CITEXT, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.access import Role
@@ -43,7 +43,7 @@ class Person(Base):
     tf_primary_method: Mapped[str | None]
     tf_totp_secret: Mapped[str | None]
     totp_last_counter: Mapped[int | None]
-    mf_recovery_codes: Mapped[list[str] | None]
+    mf_recovery_codes: Mapped[list[str] | None] = mapped_column(JSONB(none_as_null=True))
 
     __table_args__ = (
         UniqueConstraint("email", name="uq_person__email"),

@@ -85,6 +85,8 @@ def _install_security(app: Flask) -> None:
         reset_password_form=sign_in_forms.NewPasswordForm,
         change_password_form=sign_in_forms.PasswordChangeForm,
         verify_form=sign_in_forms.AgainForm,
+        two_factor_setup_form=sign_in_forms.CodesForm,
+        two_factor_rescue_form=sign_in_forms.HelpForm,
         two_factor_verify_code_form=sign_in_forms.CodeForm,
         mf_recovery_form=sign_in_forms.RecoveryForm,
         mail_util_cls=sign_in_mail.OutboxMailUtil,

@@ -11,11 +11,14 @@ from flask_security import (
     PasswordUtil,
     RegisterFormV2,
     ResetPasswordForm,
+    TwoFactorRescueForm,
+    TwoFactorSetupForm,
     TwoFactorVerifyCodeForm,
     VerifyForm,
 )
 from flask_security.utils import get_message
-from wtforms import EmailField, StringField
+from wtforms import EmailField, RadioField, StringField
+from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than the stubs
 from wtforms.validators import DataRequired, Length
 
 from portal.core.errors import N_
@@ -90,6 +93,18 @@ class PasswordChangeForm(Labelled, ChangePasswordForm):
 
 class AgainForm(Labelled, VerifyForm):
     """The password once more."""
+
+
+class CodesForm(Labelled, TwoFactorSetupForm):
+    """Codes from an app, on or off: the two buttons of the page."""
+
+    setup = RadioField(choices={"disable": "disable", "authenticator": "authenticator"}, validate_choice=False)
+
+
+class HelpForm(TwoFactorRescueForm):
+    """Help without the app; not shown, since the page links to the recovery codes, but Flask-Security makes one."""
+
+    help_setup = RadioField(choices=[SelectChoice("help")])
 
 
 class CodeForm(Labelled, TwoFactorVerifyCodeForm):

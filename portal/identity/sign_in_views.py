@@ -220,7 +220,10 @@ def _local(location: str) -> str:
 def _count_person(name: str) -> None:
     if request.method == "POST":
         person = this_session().person
-        attempts.count(name, str(person.id) if person else str(flask_session.get("tf_user_id", "")))
+        account = str(person.id) if person else str(flask_session.get("tf_user_id", ""))
+        # Nothing is written yet; the attempt is counted apart, so the connection goes back first.
+        session().rollback()
+        attempts.count(name, account)
 
 
 def _signed_in(response: Response) -> Response:
