@@ -37,7 +37,7 @@ def is_signed_in(client: FlaskClient) -> bool:
 
 def mails(db: Session, settings, address: str) -> list[str]:
     """Return the texts of the mails written to an address, oldest first."""
-    rows = db.execute(text("SELECT id FROM message WHERE address = :address AND state = 'sent' ORDER BY id"), {"address": address})
+    rows = db.execute(text("SELECT id FROM message WHERE lower(address) = lower(:address) AND state = 'sent' ORDER BY id"), {"address": address})
     return [(settings.mail.outbox_dir / f"{row.id}.eml").read_bytes().decode() for row in rows]
 
 

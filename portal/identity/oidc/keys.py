@@ -6,6 +6,7 @@ of the portal reads it again when it changes.
 
 import json
 import os
+import secrets
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ class KeyRing:
         """Make a new signing key and return its kid; the one before stays public for a day."""
         retired = [key if "retired_at" in key else key | {"retired_at": int(now.timestamp())} for key in self._believed(now)]
         new = _new_key()
-        draft = self._path.with_suffix(".part")
+        draft = self._path.with_suffix(f".{secrets.token_hex(8)}")
         _write(draft, [new, *retired])
         draft.replace(self._path)
         return str(new["kid"])
@@ -64,9 +65,9 @@ class KeyRing:
         return self._keys
 
     def _make(self) -> None:
-        """Write a first key. Of several processes that begin at once one wins, and all read what it wrote."""
+        """Write a first key. Of several processes or threads that begin at once one wins, and all read what it wrote."""
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft = self._path.with_suffix(f".{os.getpid()}")
+        draft = self._path.with_suffix(f".{secrets.token_hex(8)}")
         _write(draft, [_new_key()])
         try:
             self._path.hardlink_to(draft)
@@ -87,7 +88,6 @@ def _jwk(key: dict[str, Any]) -> dict[str, Any]:
 
 
 def _write(path: Path, keys: list[dict[str, Any]]) -> None:
-    path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
         json.dump({"keys": keys}, file)
