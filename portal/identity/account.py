@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from flask import session as flask_session
 from flask_security import FSQLALiteUserDatastore, RoleMixin, UserMixin
+from flask_security.utils import set_request_attr
+from sqlalchemy import select
+from sqlalchemy.orm import make_transient_to_detached
+from sqlalchemy.orm.util import identity_key
 
 from portal.core import clock
 from portal.core.access import VISITOR
 from portal.core.database import Base
 from portal.identity.models import Person
 from portal.identity.operations import accounts, people
-from portal.identity.web_session import PortalSession
+from portal.identity.web_session import PERSON_KEY, PortalSession
 from portal.web import i18n
 from portal.web.database import session, sql
 
@@ -83,6 +87,27 @@ class AccountStore(FSQLALiteUserDatastore):
         session().flush()
         accounts.second_factor_changed(session(), person_id=user.id, is_on=is_on, except_session_id=this_session_id(), now=clock.now())
         this_session().rotate()
+
+
+def load_user(key: str) -> Account | None:
+    """Return Flask-Login's `current_user` from what the session's one statement has read.
+
+    Its other columns are read when somebody asks for them: Flask-Security's pages do, the others do not.
+    """
+    person = this_session().person
+    if person is None or this_session().before.get(PERSON_KEY) != key:
+        return session().scalars(select(Account).where(Account.fs_uniquifier == key, _person.is_active)).one_or_none()
+    set_request_attr("fs_authn_via", "session")
+    set_request_attr("fs_paa", flask_session.get("fs_paa", 0))
+    known = session().identity_map.get(identity_key(Account, person.id))
+    if known is not None:
+        return known
+    account = Account(
+        id=person.id, email=person.email, display_name=person.display_name, language=person.language, zone=person.zone, active=True, fs_uniquifier=key
+    )
+    make_transient_to_detached(account)
+    session().add(account)
+    return account
 
 
 def this_session() -> PortalSession:

@@ -13,7 +13,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from portal.core import clock
 from portal.core.access import Actor
 from portal.identity import passwords, rules, security_texts, sign_in_forms, sign_in_mail, sign_in_views
-from portal.identity.account import AccountStore, this_session
+from portal.identity.account import AccountStore, load_user, this_session
 from portal.identity.oidc.server import Provider
 from portal.identity.operations import people
 from portal.identity.queries import PersonCard
@@ -102,6 +102,7 @@ def _install_security(app: Flask) -> None:
     # The session row is the one way in: no tokens in headers, no guess by browser and address.
     security.login_manager._request_callback = None  # noqa: SLF001
     security.login_manager.session_protection = None
+    security.login_manager.user_loader(load_user)
 
 
 def _config(settings: Settings) -> dict[str, Any]:

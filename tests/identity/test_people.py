@@ -170,4 +170,4 @@ def test_list_of_people_costs_the_same_with_one_and_three(client: FlaskClient, d
     with count_queries() as seen:
         client.get("/people?search=zineb")
 
-    assert len([statement for statement in seen.statements if "FROM person" in statement or "sign_in_session" in statement]) == 2
+    assert len([statement for statement in seen.statements if "role_assignment" in statement]) == 2
