@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from portal.compute import relations as compute
-from portal.core import audit, facts
+from portal.core import audit
 from portal.core.access import Actor
 from portal.core.errors import NotFound
 from portal.learning import rules
@@ -59,7 +59,6 @@ def complete_if_through(db: Session, *, enrolment_id: uuid.UUID, course: Course,
     if db.execute(change.values(state=EnrolmentState.COMPLETED.value, completed_at=now).returning(Enrolment.id)).first() is None:
         return False
     audit.record(db, "completed", "enrolment", enrolment_id, by=by, now=now, course=course.slug, revision=course.revision)
-    facts.write(db, "learning.course_completed", enrolment_id, now=now, course_id=str(course.id), revision=course.revision)
     return True
 
 
