@@ -204,7 +204,8 @@ def _visible(actor: Actor) -> Select[Any]:
     )
     if actor.has(*HOLDERS[Permission.SEE_ALL_SESSIONS]):
         return query
-    return query.where(or_(ComputeSession.person_id == actor.person_id, member.role == MemberRole.LEAD.value)) if actor.person_id is not None else query.where(false())
+    is_ones_own = or_(ComputeSession.person_id == actor.person_id, member.role == MemberRole.LEAD.value)
+    return query.where(is_ones_own if actor.person_id is not None else false())
 
 
 def _views(db: Session, rows: Sequence[Row[Any]], actor: Actor, *, now: datetime) -> list[SessionView]:

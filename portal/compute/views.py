@@ -1,6 +1,6 @@
 """Pages of compute: launch, a session while it lives and after, the history, the limits, the pool."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -20,10 +20,12 @@ from portal.compute.states import SessionState, StopCause
 from portal.core import clock
 from portal.core.errors import NotFound
 from portal.core.quantities import SECONDS_PER_HOUR
+from portal.credits.queries import Balance
 from portal.settings import Settings
 from portal.web import access, i18n
 from portal.web.actors import current_actor
 from portal.web.database import session
+from portal.web.formats import credit_hundredths, tri_parts
 from portal.web.once import once_view
 
 blueprint = Blueprint("compute", __name__, template_folder="templates")
@@ -67,7 +69,7 @@ def session_panel(number: int) -> ResponseReturnValue:
     """Give the part of the page that changes; 304 when nothing did."""
     context = _session_context(number)
     response = make_response("")
-    response.set_etag(_etag(context["view"], is_hub_away=context["is_hub_away"]))
+    response.set_etag(_etag(context["view"], context["balance"], is_hub_away=context["is_hub_away"]))
     response.headers["Cache-Control"] = "private, no-cache"
     if request.if_none_match.contains(response.get_etag()[0] or ""):
         response.status_code = 304
@@ -171,8 +173,13 @@ def _poll_s(view: SessionView) -> int | None:
     return 10 if view.state is SessionState.RUNNING and view.is_open else 1
 
 
-def _etag(view: SessionView, *, is_hub_away: bool) -> str:
-    return sha256(f"{sorted(asdict(view).items())}{is_hub_away}{i18n.language()}".encode()).hexdigest()[:32]
+def _etag(view: SessionView, balance: Balance | None, *, is_hub_away: bool) -> str:
+    """Return a mark of what the panel shows: figures count as they are rounded there."""
+    minutes = view.used_s if view.used_s < 60 or not view.is_live else view.used_s // 60
+    figures = (minutes, credit_hundredths(view.cost_ucr) if view.is_live else view.cost_ucr, round(view.energy_wh, -1) if view.is_live else view.energy_wh)
+    purse = tri_parts(balance.balance_ucr, balance.held_ucr) if balance is not None else None
+    facts = asdict(replace(view, used_s=0, cost_ucr=0, proven_s=0))
+    return sha256(f"{sorted(facts.items())}{figures}{purse}{is_hub_away}{i18n.language()}".encode()).hexdigest()[:32]
 
 
 def _settings() -> Settings:

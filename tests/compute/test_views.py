@@ -222,6 +222,12 @@ def test_the_panel_is_304_until_something_changes(client: FlaskClient, db: Sessi
     assert first.headers["Cache-Control"] == "private, no-cache"
     again = client.get(path, headers={"If-None-Match": etag})
     assert (again.status_code, again.data) == (304, b"")
+    at.move_to(now + timedelta(seconds=301))
+    etag = client.get(path).headers["ETag"]
+    at.move_to(now + timedelta(seconds=302))
+    assert client.get(path, headers={"If-None-Match": etag}).status_code == 304
+    at.move_to(now + timedelta(seconds=330))
+    assert client.get(path, headers={"If-None-Match": etag}).status_code == 200
     make.deliver(db, [plugin.exited(400)], now=now + timedelta(seconds=400))
     db.commit()
     changed = client.get(path, headers={"If-None-Match": etag})
