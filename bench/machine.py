@@ -37,7 +37,19 @@ def private_postgres() -> Iterator[LocalPostgres]:
 @contextmanager
 def gunicorn(application: str, *, port: int, environment: Mapping[str, str], workers: int = 2) -> Iterator[subprocess.Popen[bytes]]:
     """Give a running gunicorn; its processes are ended at the end."""
-    command = [sys.executable, "-m", "gunicorn", application, "--workers", str(workers), "--bind", f"127.0.0.1:{port}", "--log-level", "warning", "--no-control-socket"]
+    command = [
+        sys.executable,
+        "-m",
+        "gunicorn",
+        application,
+        "--workers",
+        str(workers),
+        "--bind",
+        f"127.0.0.1:{port}",
+        "--log-level",
+        "warning",
+        "--no-control-socket",
+    ]
     process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, stdin=subprocess.DEVNULL)
     try:
         wait_for(port, process)

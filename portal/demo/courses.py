@@ -29,7 +29,14 @@ def build(db: Session, cast: "Cast", *, courses_dir: Path, fund_id: uuid.UUID, b
     course = Shelf(courses_dir, is_watching=False).catalogue().courses[COURSE]
     opened_at = now - timedelta(days=16)
     run_id = runs.open(
-        db, course=course, starts_at=now - timedelta(days=14), ends_at=now + timedelta(days=60), capacity=30, language="ar", by=cast[people.INSTRUCTOR], now=opened_at
+        db,
+        course=course,
+        starts_at=now - timedelta(days=14),
+        ends_at=now + timedelta(days=60),
+        capacity=30,
+        language="ar",
+        by=cast[people.INSTRUCTOR],
+        now=opened_at,
     )
     project_id = queries.run_by_id(db, run_id, now=opened_at).project_id
     grants.give(

@@ -15,8 +15,8 @@ from portal.incubation import defaults
 from portal.incubation.operations import applications, assignments, calls, decisions, reviews
 from portal.incubation.operations.applications import Consent
 from portal.incubation.queries import staff
-from portal.incubation.queries.applications import COMMENT_TO_APPLICANT
 from portal.incubation.queries import ventures as venture_queries
+from portal.incubation.queries.applications import COMMENT_TO_APPLICANT
 from portal.incubation.rules.marks import PageMark
 from portal.incubation.states import Outcome
 
@@ -42,7 +42,9 @@ class Story:
 
 
 DARIJA = Story(people.FOUNDER, "Darija speech", 1_500, ((5, 4, 4, 5), (4, 4, 5, 5)), "A real need, clear data and a team that has done it before.")
-SAFFRON = Story(people.SECOND_FOUNDER, "Saffron yield from drone pictures", 400, ((4, 4, 3, 3), (4, 3, 4, 4)), "Good fields and partners; start with the small slices.")
+SAFFRON = Story(
+    people.SECOND_FOUNDER, "Saffron yield from drone pictures", 400, ((4, 4, 3, 3), (4, 3, 4, 4)), "Good fields and partners; start with the small slices."
+)
 VINE = Story(people.APPLICANT, str(defaults.SAMPLE_ANSWERS["title"]), 320, ((4, 4, 5, 3),), "The flight protocol is clear; say how growers were chosen.")
 DIALECT = Story(people.SECOND_STUDENT, "Reading help for Amazigh schools", 150)
 
@@ -63,7 +65,9 @@ def build(db: Session, cast: "Cast", *, fund_id: uuid.UUID, began_at: datetime, 
     return [card.project_id for card in sorted(found, key=lambda card: card.number)]
 
 
-def _call(db: Session, slug: str, title: Mapping[str, str], *, by: Actor, opens_at: datetime, closes_at: datetime, fund_id: uuid.UUID, now: datetime) -> uuid.UUID:
+def _call(
+    db: Session, slug: str, title: Mapping[str, str], *, by: Actor, opens_at: datetime, closes_at: datetime, fund_id: uuid.UUID, now: datetime
+) -> uuid.UUID:
     return calls.open_call(
         db,
         slug=slug,

@@ -33,10 +33,22 @@ def build(db: Session, cast: "Cast", *, project_id: uuid.UUID, now: datetime) ->
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     for number, (days, hour, profile, minutes, label) in enumerate(HISTORY, start=1):
         starts_at = midnight - timedelta(days=days) + timedelta(hours=hour, minutes=7 * number)
-        _run(db, cast[people.FOUNDER], project_id, profile=profile, label=label, starts_at=starts_at, length=timedelta(minutes=minutes, seconds=11 * number), number=number, offsets=offsets)
+        _run(
+            db,
+            cast[people.FOUNDER],
+            project_id,
+            profile=profile,
+            label=label,
+            starts_at=starts_at,
+            length=timedelta(minutes=minutes, seconds=11 * number),
+            number=number,
+            offsets=offsets,
+        )
 
 
-def _run(db: Session, person: Actor, project_id: uuid.UUID, *, profile: str, label: str, starts_at: datetime, length: timedelta, number: int, offsets: Iterator[int]) -> None:
+def _run(
+    db: Session, person: Actor, project_id: uuid.UUID, *, profile: str, label: str, starts_at: datetime, length: timedelta, number: int, offsets: Iterator[int]
+) -> None:
     session_id = compute.request(db, project_id=project_id, profile_slug=profile, duration_s=2 * 3600, label=label, by=person, now=starts_at)
     launch = starts.begin(db, session_id=session_id, by=HUB, now=starts_at)
     if launch is None:

@@ -49,7 +49,8 @@ def load(db: Session, *, courses_dir: Path, now: datetime) -> None:
     cast = _people(db, now=began_at)
     _organisations(db, cast, now=began_at)
     pool.ensure_local_pool(db, by=DEMO, now=began_at)
-    green = funds.open(db, slug="green-compute", name="Green Compute Fund", sponsor="Region of Tangier–Tetouan–Al Hoceima", budget_ucr=credits_ucr(60_000), by=DEMO, now=began_at)
+    region = "Region of Tangier–Tetouan–Al Hoceima"
+    green = funds.open(db, slug="green-compute", name="Green Compute Fund", sponsor=region, budget_ucr=credits_ucr(60_000), by=DEMO, now=began_at)
     education = funds.open(db, slug="education", name="Education Fund", sponsor="OCP Foundation", budget_ucr=credits_ucr(20_000), by=DEMO, now=began_at)
     projects = programme.build(db, cast, fund_id=green, began_at=began_at, now=now)
     courses.build(db, cast, courses_dir=courses_dir, fund_id=education, began_at=began_at, now=now)
@@ -76,5 +77,3 @@ def _organisations(db: Session, cast: Cast, *, now: datetime) -> None:
         ("Tetouan AI Hub", OrganisationKind.HUB, people.STAFF),
     ):
         organisations.open(db, name=name, kind=kind, by=cast[owner], now=now)
-
-

@@ -83,8 +83,8 @@ class Home:
     def headline(self) -> str:
         """Return the sentence that the page opens with."""
         if not self.items:
-            return _("Nothing waits for you")
-        return ngettext("%(num)s thing needs you", "%(num)s things need you", len(self.items))
+            return str(_("Nothing waits for you"))
+        return str(ngettext("%(num)s thing needs you", "%(num)s things need you", len(self.items)))
 
 
 @dataclass(frozen=True)
@@ -121,9 +121,7 @@ def home(db: Session, actor: Actor, *, now: datetime) -> Home:
 def _purses(db: Session, own: Sequence[ProjectCard], *, now: datetime) -> list[Purse]:
     wallets = wallets_of_projects(db, [project.id for project in own])
     balances = credit.balances(db, list(wallets.values()), now=now)
-    return [
-        Purse(project, balances[wallets[project.id]], url_for("credits.wallet", ref=project.slug)) for project in own if project.id in wallets
-    ]
+    return [Purse(project, balances[wallets[project.id]], url_for("credits.wallet", ref=project.slug)) for project in own if project.id in wallets]
 
 
 def _items(db: Session, actor: Actor, *, now: datetime) -> Iterator[Item]:
@@ -138,7 +136,8 @@ def _items(db: Session, actor: Actor, *, now: datetime) -> Iterator[Item]:
         )
     if actor.has(Role.REVIEWER):
         for review in reviews.reviews_waiting(db, actor=actor):
-            yield Item(_("Review “%(title)s”", title=review.title), in_reader_language(review.call), _("Review"), url_for("incubation.review", number=review.number), review.due_at, review.due_at - now < SOON)
+            title, url = _("Review “%(title)s”", title=review.title), url_for("incubation.review", number=review.number)
+            yield Item(title, in_reader_language(review.call), _("Review"), url, review.due_at, review.due_at - now < SOON)
     if actor.has(Role.STAFF):
         for row in staff.waiting_for_reviewers(db, actor=actor):
             text = ngettext("%(num)s application waits for reviewers", "%(num)s applications wait for reviewers", row.count)

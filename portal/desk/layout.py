@@ -82,5 +82,3 @@ def _link(label: str, endpoint: str) -> Link:
     url = url_for(endpoint)
     is_home = url == "/"
     return Link(label, url, current=request.path == "/" if is_home else request.path.startswith(url))
-
-

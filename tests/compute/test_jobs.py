@@ -1,6 +1,6 @@
 """Jobs against a hub in memory: starts, stops, and the reconciler's look each minute."""
 
-# ruff: noqa: PLR0917 -- fixtures come as arguments
+
 
 from datetime import datetime, timedelta
 

@@ -1,6 +1,6 @@
 """Pages of compute as people see them: launch, live session, history, limits, pool."""
 
-# ruff: noqa: PLR0917 -- fixtures come as arguments
+
 
 import json
 import re

@@ -1,6 +1,6 @@
 """The hub's interface over HTTP: who gets in, what a ticket gives, what a delivery answers."""
 
-# ruff: noqa: PLR0917 -- fixtures come as arguments
+
 
 import json
 import threading

@@ -1,5 +1,5 @@
 """Sign-up, confirmation and new passwords, by the mails that people get."""
-# ruff: noqa: PLR0917 -- fixtures
+
 
 import statistics
 import time

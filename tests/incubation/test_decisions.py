@@ -72,7 +72,7 @@ def test_release_admits_grants_and_writes_in_one_act(db: Session, world: make.Ca
 
 
 @pytest.mark.parametrize(("outcome", "state"), [(Outcome.DECLINE, "declined"), (Outcome.WAITLIST, "waitlisted")])
-def test_other_outcomes_move_the_state_and_write_but_give_nothing(  # noqa: PLR0917 -- fixtures
+def test_other_outcomes_move_the_state_and_write_but_give_nothing(
     db: Session, world: make.CallWorld, lead: people.PersonCard, now: datetime, outcome: Outcome, state: str
 ) -> None:
     number = make.reviewed(db, world, lead, now=now)
@@ -108,7 +108,7 @@ def test_a_waiting_application_can_be_accepted_later(db: Session, world: make.Ca
         ({"venture_name": "n" * 201}, decisions.NameNeeded),
     ],
 )
-def test_a_decision_that_says_too_little_is_not_prepared(  # noqa: PLR0917 -- fixtures
+def test_a_decision_that_says_too_little_is_not_prepared(
     db: Session, world: make.CallWorld, lead: people.PersonCard, now: datetime, change: dict[str, object], refused: type[DomainError]
 ) -> None:
     number = make.reviewed(db, world, lead, now=now)

@@ -294,7 +294,7 @@ def test_operations_refuse_a_stale_page_without_writing(db: Session, world: make
     assert queries.answers_of_draft(db, make.id_of(db, number))["team_size"] == "4"
 
 
-def test_calls_close_by_themselves(app, db: Session, world: make.CallWorld, now: datetime, run_jobs: RunJobs, session_maker, settings) -> None:  # noqa: PLR0917 -- fixtures
+def test_calls_close_by_themselves(app, db: Session, world: make.CallWorld, now: datetime, run_jobs: RunJobs, session_maker, settings) -> None:
     from portal.core.jobs import JobContext
 
     still_open = make.call(db, now=now)

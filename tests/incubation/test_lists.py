@@ -194,7 +194,7 @@ def blocks_read(sessions: sessionmaker[Session], work: Callable[[Session], objec
     """Return how many blocks a piece of work touches: what it costs, whatever else the machine is doing."""
     statements: list[tuple[str, object]] = []
 
-    def note(connection, cursor, statement, parameters, context, executemany):  # noqa: PLR0917 -- the event's signature
+    def note(connection, cursor, statement, parameters, context, executemany):
         statements.append((statement, parameters))
 
     with sessions() as db:

@@ -42,7 +42,7 @@ def reviewer(db: Session, now: datetime) -> people.PersonCard:
 
 
 @pytest.fixture
-def review(client: FlaskClient, db: Session, world: make.CallWorld, application: int, reviewer: people.PersonCard, now: datetime) -> int:  # noqa: PLR0917 -- fixtures
+def review(client: FlaskClient, db: Session, world: make.CallWorld, application: int, reviewer: people.PersonCard, now: datetime) -> int:
     """Give an assigned review, its reviewer signed in."""
     [number] = make.in_review(db, world, application, [reviewer], now=now)
     db.commit()
@@ -102,7 +102,7 @@ def test_two_tabs_conflict_on_a_comment(client: FlaskClient, db: Session, review
     assert kept(db, review, reviewer) == {"comment_staff": "First"}
 
 
-def test_a_review_is_sent_with_a_missing_score_left_missing(  # noqa: PLR0917 -- fixtures
+def test_a_review_is_sent_with_a_missing_score_left_missing(
     client: FlaskClient, db: Session, world: make.CallWorld, application: int, review: int, reviewer: people.PersonCard
 ) -> None:
     form = {"problem": "5", "team": "4", "feasibility": "3", "comment_applicant": "Good.", "revision": open_page(client, review), "action": "send"}
@@ -169,7 +169,7 @@ def test_a_withdrawn_application_leaves_the_reviewers_list(db: Session, applicat
         queries.review_by_number(db, review, actor=reviewer.actor)
 
 
-def test_one_reviewer_is_asked_once(db: Session, world: make.CallWorld, application: int, review: int, reviewer: people.PersonCard, now: datetime) -> None:  # noqa: PLR0917 -- fixtures
+def test_one_reviewer_is_asked_once(db: Session, world: make.CallWorld, application: int, review: int, reviewer: people.PersonCard, now: datetime) -> None:
     with pytest.raises(assignments.MayNotReview):
         make.in_review(db, world, application, [reviewer], now=now)
     with pytest.raises(assignments.NobodyChosen):

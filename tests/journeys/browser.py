@@ -131,7 +131,9 @@ class Browser:
         """Open a page. Raises PageError for another status."""
         return self._took(self._client.get(urljoin(self.base_url, path)), expect)
 
-    def submit(self, fields: dict[str, str | list[str]] | None = None, *, having: str = "", action: str = "", method: str = "", button: str = "", expect: int = 200) -> "Browser":
+    def submit(
+        self, fields: dict[str, str | list[str]] | None = None, *, having: str = "", action: str = "", method: str = "", button: str = "", expect: int = 200
+    ) -> "Browser":
         """Fill in and send the page's form that has a control named `having`, or whose action contains `action`."""
         form = self.form(having=having, action=action, method=method)
         values = form.values()

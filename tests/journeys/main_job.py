@@ -140,7 +140,9 @@ def _probe(world: World, run: Run) -> str:
     }
     for path in targets.values():
         assert Path(path).exists(), f"the probe would prove nothing: {path} is not there"
-    printed = run.notebook.run(PROBE.read_text() + f"\nprint(report({targets!r}, hidden_pids={[world.process.pid, world.pid_of('portal'), world.pid_of('hub')]!r}))", timeout_s=90)
+    printed = run.notebook.run(
+        PROBE.read_text() + f"\nprint(report({targets!r}, hidden_pids={[world.process.pid, world.pid_of('portal'), world.pid_of('hub')]!r}))", timeout_s=90
+    )
     assert printed.strip() == "reached nothing", printed
     return "no other home, spool, database, secret or process is in reach"
 

@@ -89,7 +89,9 @@ class Notebook:
         header = {"msg_id": message_id, "username": "", "session": uuid.uuid4().hex, "msg_type": "execute_request", "version": "5.3"}
         content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False, "stop_on_error": True}
         assert self._socket is not None
-        await self._socket.write_message(json.dumps({"channel": "shell", "header": header, "parent_header": {}, "metadata": {}, "content": content, "buffers": []}))
+        await self._socket.write_message(
+            json.dumps({"channel": "shell", "header": header, "parent_header": {}, "metadata": {}, "content": content, "buffers": []})
+        )
         return message_id
 
     async def _collect(self, message_id: str, timeout_s: float) -> str:

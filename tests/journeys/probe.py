@@ -30,7 +30,11 @@ def report(targets, hidden_pids):
         for pid in os.listdir("/proc")
         if pid.isdigit() and os.path.exists(f"/proc/{pid}/cmdline")
     ]
-    reached += [f"process {command[:80]!r}" for command in commands if any(word in command for word in ("gunicorn", "postgres", "portal.cli", "configurable-http-proxy"))]
+    reached += [
+        f"process {command[:80]!r}"
+        for command in commands
+        if any(word in command for word in ("gunicorn", "postgres", "portal.cli", "configurable-http-proxy"))
+    ]
     for pid in hidden_pids:
         try:
             os.kill(pid, 0)

@@ -12,7 +12,7 @@ from tests.journeys.people import sign_in, sign_in_as
 from tests.journeys.world import World
 
 EMAIL = "zineb@example.org"
-PASSWORD = "blue-doors-of-chefchaouen"  # noqa: S105 -- a journey's own person
+PASSWORD = "blue-doors-of-chefchaouen"
 VENTURE = "Vine mildew"
 AWARD = "150"
 
@@ -101,7 +101,13 @@ def decide(world: World, founder: Founder) -> str:
     """Let staff prepare the decision and another person release it."""
     browser = sign_in(world, STAFF)
     page = browser.get(f"/programme/applications/{founder.number}/decision")
-    fields = {"outcome": "accept", "reason": "Two good reviews.", "venture_name": VENTURE, "awarded": AWARD, "why": "One run less than asked: reuse the first one."}
+    fields = {
+        "outcome": "accept",
+        "reason": "Two good reviews.",
+        "venture_name": VENTURE,
+        "awarded": AWARD,
+        "why": "One run less than asked: reuse the first one.",
+    }
     page.submit({name: value for name, value in fields.items() if name in page.form(having="outcome").names()}, having="outcome")
     browser.close()
     second = sign_in(world, ADMINISTRATOR)
@@ -125,7 +131,7 @@ def _review_of(page: Browser, founder: Founder) -> int:
 
 def _value_beside(html: str, name: str) -> str:
     """Return the value of the checkbox whose row names a person."""
-    for match in re.finditer(r'<input[^>]*type="checkbox"[^>]*value="([^"]+)"[^>]*>(.{0,400}?)(?=<input|</fieldset|</form)', html, re.S):
+    for match in re.finditer(r'<input[^>]*type="checkbox"[^>]*value="([^"]+)"[^>]*>(.{0,400}?)(?=<input|</fieldset|</form)', html, re.DOTALL):
         if name in match[2]:
             return match[1]
     raise PageError(f"{name} cannot be chosen")
@@ -150,5 +156,3 @@ def _link_in_mail(world: World, address: str, containing: str) -> str:
     if found is None:
         raise PageError(f"the mail has no link with {containing!r}")
     return found[0].replace("&amp;", "&")
-
-
