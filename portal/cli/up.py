@@ -63,7 +63,7 @@ def children(environment: LocalEnvironment) -> list[Child]:
     python, ports = sys.executable, environment.ports
     web = [
         Child("portal", _gunicorn(python, "app:app", ports["portal"], PORTAL_WORKERS), _answers(f"{environment.portal_url}/health")),
-        Child("hub-api", _gunicorn(python, "portal.hub_api.wsgi:app", ports["hub_api"], 1), _listens(ports["hub_api"])),
+        Child("hub-api", _gunicorn(python, "portal.factory:create_hub_api_app()", ports["hub_api"], 1), _listens(ports["hub_api"])),
     ]
     workers = [Child(f"worker-{queue}", [python, "-m", "portal.cli", "worker", queue, "--concurrency", str(count)]) for queue, count in WORKER_QUEUES.items()]
     return [*web, *workers, proxy(environment), hub(environment)]

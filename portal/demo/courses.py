@@ -3,7 +3,6 @@
 import uuid
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sqlalchemy.orm import Session
 
@@ -13,18 +12,16 @@ from portal.core.quantities import credits_ucr
 from portal.credits import queries as credit
 from portal.credits.operations import grants
 from portal.demo import people
+from portal.demo.people import Cast
 from portal.learning import queries
 from portal.learning.catalogue import Shelf
 from portal.learning.operations import enrolments, progress, runs
-
-if TYPE_CHECKING:
-    from portal.demo.world import Cast
 
 DEMO = Actor.process("demo")
 COURSE = "gpu-from-zero"
 
 
-def build(db: Session, cast: "Cast", *, courses_dir: Path, fund_id: uuid.UUID, began_at: datetime, now: datetime) -> None:
+def build(db: Session, cast: Cast, *, courses_dir: Path, fund_id: uuid.UUID, began_at: datetime, now: datetime) -> None:
     """Open a run, pay for it, and let two people join."""
     course = Shelf(courses_dir, is_watching=False).catalogue().courses[COURSE]
     opened_at = now - timedelta(days=16)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from portal.core.access import Role
+from portal.core.access import Actor, Role
 
 PASSWORD = "tetouan-demo-2026"  # noqa: S105 -- printed on purpose, for an empty development database alone
 
@@ -52,3 +52,13 @@ SIGN_INS = (
     ANNOTATOR,
     ADMINISTRATOR,
 )
+
+
+@dataclass(frozen=True)
+class Cast:
+    """The people of the world as actors, by address."""
+
+    actors: dict[str, Actor]
+
+    def __getitem__(self, person: DemoPerson) -> Actor:
+        return self.actors[person.email]

@@ -4,13 +4,13 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from sqlalchemy.orm import Session
 
 from portal.core.access import Actor
 from portal.core.quantities import credits_ucr
 from portal.demo import people
+from portal.demo.people import Cast
 from portal.incubation import defaults
 from portal.incubation.operations import applications, assignments, calls, decisions, reviews
 from portal.incubation.operations.applications import Consent
@@ -19,9 +19,6 @@ from portal.incubation.queries import ventures as venture_queries
 from portal.incubation.queries.applications import COMMENT_TO_APPLICANT
 from portal.incubation.rules.marks import PageMark
 from portal.incubation.states import Outcome
-
-if TYPE_CHECKING:
-    from portal.demo.world import Cast
 
 DAY = timedelta(days=1)
 TERMS = Consent("I agree that the programme's staff and reviewers read this application.", "en")
@@ -49,7 +46,7 @@ VINE = Story(people.APPLICANT, str(defaults.SAMPLE_ANSWERS["title"]), 320, ((4, 
 DIALECT = Story(people.SECOND_STUDENT, "Reading help for Amazigh schools", 150)
 
 
-def build(db: Session, cast: "Cast", *, fund_id: uuid.UUID, began_at: datetime, now: datetime) -> list[uuid.UUID]:
+def build(db: Session, cast: Cast, *, fund_id: uuid.UUID, began_at: datetime, now: datetime) -> list[uuid.UUID]:
     """Make the calls and what happened in them; return the ventures' projects, oldest first."""
     staff_member = cast[people.STAFF]
     decided = {"en": "Incubation 2026", "fr": "Incubation 2026", "ar": "الاحتضان 2026"}
@@ -88,7 +85,7 @@ def _call(
     )
 
 
-def _decide(db: Session, cast: "Cast", *, began_at: datetime) -> None:
+def _decide(db: Session, cast: Cast, *, began_at: datetime) -> None:
     staff_member, second = cast[people.STAFF], cast[people.ADMINISTRATOR]
     for story in (DARIJA, SAFFRON):
         applied_at = began_at + 5 * DAY
@@ -109,7 +106,7 @@ def _decide(db: Session, cast: "Cast", *, began_at: datetime) -> None:
         decisions.release(db, decision_ids=[decision_id], by=second, now=began_at + 21 * DAY)
 
 
-def _review(db: Session, cast: "Cast", *, call_id: uuid.UUID, opened_at: datetime, now: datetime) -> None:
+def _review(db: Session, cast: Cast, *, call_id: uuid.UUID, opened_at: datetime, now: datetime) -> None:
     for story in (VINE, DIALECT):
         number = _submit(db, cast[story.who], story, call_slug=REVIEW_CALL, now=opened_at + 6 * DAY)
         view = staff.application_by_number(db, number, actor=cast[people.STAFF])
@@ -132,7 +129,7 @@ def _draft(db: Session, person: Actor, *, call_slug: str, now: datetime) -> None
     applications.save_fields(db, number=number, sent=answers, mark=PageMark.fresh(0), by=person, now=now)
 
 
-def _score(db: Session, cast: "Cast", story: Story, *, application_id: uuid.UUID, now: datetime) -> None:
+def _score(db: Session, cast: Cast, story: Story, *, application_id: uuid.UUID, now: datetime) -> None:
     reviewers = (cast[people.REVIEWER], cast[people.SECOND_REVIEWER])
     numbers = assignments.assign(db, application_id=application_id, reviewer_ids=[one.id for one in reviewers], by=cast[people.STAFF], now=now)
     keys = [criterion["key"] for criterion in defaults.RUBRIC["criteria"]]

@@ -4,7 +4,6 @@ import uuid
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import count
-from typing import TYPE_CHECKING
 
 from sqlalchemy.orm import Session
 
@@ -12,9 +11,7 @@ from portal.compute.operations import observations, starts, tickets, watch
 from portal.compute.operations import sessions as compute
 from portal.core.access import Actor
 from portal.demo import people
-
-if TYPE_CHECKING:
-    from portal.demo.world import Cast
+from portal.demo.people import Cast
 
 HUB = Actor.process("demo hub")
 # Days ago, hour of the day (UTC), profile, minutes, what it was for.
@@ -27,7 +24,7 @@ HISTORY = (
 )
 
 
-def build(db: Session, cast: "Cast", *, project_id: uuid.UUID, now: datetime) -> None:
+def build(db: Session, cast: Cast, *, project_id: uuid.UUID, now: datetime) -> None:
     """Run the founder's sessions of the last weeks."""
     offsets = count(1)
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)

@@ -4,7 +4,6 @@ People of each role; a programme with one decided call (two ventures with credit
 in review and one open; a course run with learners; funds. Loaded into an empty database alone.
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from portal.core.access import Actor
 from portal.core.quantities import credits_ucr
 from portal.credits.operations import funds
 from portal.demo import courses, people, programme, sessions
-from portal.demo.people import PASSWORD, DemoPerson
+from portal.demo.people import PASSWORD, Cast
 from portal.identity import passwords, queries
 from portal.identity import relations as identity
 from portal.identity.operations import organisations
@@ -29,16 +28,6 @@ HISTORY = timedelta(days=60)
 
 class NotEmpty(RuntimeError):
     """The database already has people."""
-
-
-@dataclass(frozen=True)
-class Cast:
-    """The people of the world as actors, by address."""
-
-    actors: dict[str, Actor]
-
-    def __getitem__(self, person: DemoPerson) -> Actor:
-        return self.actors[person.email]
 
 
 def load(db: Session, *, courses_dir: Path, now: datetime) -> None:
