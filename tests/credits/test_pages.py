@@ -283,3 +283,20 @@ def test_opening_a_fund_and_granting_more_than_it_has(client: FlaskClient, db: S
     assert "100.000000 credits left" in answer.text
     assert client.post(f"/wallets/{wallet_id}/grants/new", data=grant_data(client, fund.id, now, amount="100")).status_code == 303
     assert funds.fund_by_slug(db, "region-2026").remaining_ucr == 0
+
+
+def test_wallet_page_counts_used_and_ended_against_all_that_was_given(client: FlaskClient, db: Session, now: datetime) -> None:
+    owner = people.person(db, now=now)
+    start = now - timedelta(days=10)
+    wallet_id = wallet_of(db, owner, start)
+    make.lot(db, wallet_id, now=start, amount_ucr=credits_ucr(20), days=1)
+    make.lot(db, wallet_id, now=now, amount_ucr=credits_ucr(500), effective_at=now + timedelta(days=1))
+    session_id = make.meter(db, wallet_id, now=start)
+    meters.settle(db, session_id=session_id, generation=1, proven_s=900, ended_at=start, now=start + timedelta(seconds=900))
+    expiry.sweep(db, now=now)
+    db.commit()
+    people.sign_in(client, owner)
+    page = client.get(f"/wallets/{wallet_id}").text
+    words = " ".join(re.sub(r"<[^>]+>", " ", page).split())
+    assert "20.00 of 120.00 credits used or ended" in words
+    assert "Not yet valid" in page

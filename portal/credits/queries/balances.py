@@ -26,7 +26,8 @@ class Balance:
     """A wallet at `as_of`: balance = held + free. debt: use proven after the credit was gone, beside it.
 
     running: sessions whose cost until `as_of` is in the figures. seen_at: the oldest last evidence of them, None when
-    nothing runs: until then everything is proven, after it they are taken to run on.
+    nothing runs: until then everything is proven, after it they are taken to run on. given: all that ever came and
+    was valid by then, so given - balance is what was used or ended.
     """
 
     wallet_id: uuid.UUID
@@ -37,6 +38,7 @@ class Balance:
     running: int
     seen_at: datetime | None
     as_of: datetime
+    given_ucr: int = 0
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ def balances_where(db: Session, condition: ColumnElement[bool], *, now: datetime
     )
     query = (
         select(Wallet.id, _free(now).label("free_ucr"), _held().label("held_ucr"), running.c.unbooked_ucr, running.c.running, running.c.seen_at)
-        .add_columns((-debt.balance_ucr).label("debt_ucr"))
+        .add_columns((-debt.balance_ucr).label("debt_ucr"), _given(now).label("given_ucr"))
         .join(debt, debt.id == Wallet.debt_usage_account_id)
         .join(running, true())
         .where(condition)
@@ -132,13 +134,18 @@ def balances_where(db: Session, condition: ColumnElement[bool], *, now: datetime
 
 def _balance(row: Any, now: datetime) -> Balance:
     held_ucr = row.held_ucr - row.unbooked_ucr
-    return Balance(row.id, held_ucr + row.free_ucr, held_ucr, row.free_ucr, row.debt_ucr, row.running, row.seen_at, now)
+    return Balance(row.id, held_ucr + row.free_ucr, held_ucr, row.free_ucr, row.debt_ucr, row.running, row.seen_at, now, row.given_ucr)
 
 
 def _free(now: datetime) -> ScalarSelect[int]:
     """Return what lots valid at `now` have available: an expired lot counts no more, whether swept or not."""
     query = select(func.coalesce(cast(func.sum(LedgerAccount.balance_ucr), BigInteger), 0)).join(Lot, Lot.available_account_id == LedgerAccount.id)
     return query.where(Lot.wallet_id == Wallet.id, Lot.effective_at <= now, Lot.expires_at > now).correlate(Wallet).scalar_subquery()
+
+
+def _given(now: datetime) -> ScalarSelect[int]:
+    query = select(func.coalesce(cast(func.sum(Lot.issued_ucr), BigInteger), 0)).where(Lot.wallet_id == Wallet.id, Lot.effective_at <= now)
+    return query.correlate(Wallet).scalar_subquery()
 
 
 def _held() -> ScalarSelect[int]:

@@ -48,6 +48,7 @@ def balance_of_person(db: Session, person_id: uuid.UUID, *, now: datetime) -> Ba
         running=sum(one.running for one in found),
         seen_at=min(seen) if seen else None,
         as_of=now,
+        given_ucr=sum(one.given_ucr for one in found),
     )
 
 

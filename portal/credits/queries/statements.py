@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Date, Select, and_, cast, func, literal, or_, select, union_all
+from sqlalchemy import BigInteger, ColumnElement, Date, Select, and_, cast, func, literal, or_, select, union_all
 from sqlalchemy.orm import Session
 
 from portal.credits.models import LedgerAccount, LedgerEntry, LedgerTransaction, Lot, Meter, MeterSegment
@@ -140,14 +140,18 @@ class DayChange:
     total_ucr: int
 
 
-def changes_by_day(db: Session, wallet_id: uuid.UUID, *, since: datetime, zone: str) -> list[DayChange]:
-    """Return the days since an instant on which anything was booked, oldest first; one statement."""
+def changes_by_day(db: Session, wallet_id: uuid.UUID, *, since: datetime, zone: str, now: datetime) -> list[DayChange]:
+    """Return the days since an instant on which anything was booked, oldest first; one statement.
+
+    Lots that are not valid yet are left out, as they are in the balance.
+    """
     day = cast(func.timezone(zone, LedgerTransaction.booked_at), Date)
     amount, zero = LedgerEntry.amount_ucr, literal(0, BigInteger)
     came = cast(func.coalesce(func.sum(amount).filter(amount > 0), zero), BigInteger)
     used = cast(func.coalesce(func.sum(-amount).filter(LedgerTransaction.operation == "capture"), zero), BigInteger)
     query = _moves(wallet_id).add_columns(day, came, used, cast(func.sum(amount), BigInteger))
-    query = query.where(LedgerTransaction.booked_at >= since, LedgerAccount.kind.like("lot_%"))
+    query = query.join(Lot, and_(Lot.wallet_id == LedgerTransaction.wallet_id, _is_account_of_lot()))
+    query = query.where(LedgerTransaction.booked_at >= since, Lot.effective_at <= now)
     return [DayChange(*row) for row in db.execute(query.group_by(day).order_by(day))]
 
 
@@ -166,6 +170,10 @@ def _moves(wallet_id: uuid.UUID) -> Select[Any]:
     return query.where(LedgerTransaction.wallet_id == wallet_id, LedgerTransaction.operation.not_in(INSIDE))
 
 
+def _is_account_of_lot() -> ColumnElement[bool]:
+    return or_(*[LedgerAccount.id == column for column in (Lot.available_account_id, Lot.held_account_id, Lot.frozen_account_id)])
+
+
 def _changed_since(db: Session, wallet_id: uuid.UUID, instant: datetime) -> int:
     changed = cast(func.coalesce(func.sum(LedgerEntry.amount_ucr), 0), BigInteger)
     query = _moves(wallet_id).add_columns(changed).where(LedgerTransaction.booked_at >= instant, LedgerAccount.kind.like("lot_%"))
@@ -175,7 +183,6 @@ def _changed_since(db: Session, wallet_id: uuid.UUID, instant: datetime) -> int:
 def _drafts(db: Session, wallet_id: uuid.UUID, starts_at: datetime, ends_at: datetime) -> list[_Draft]:
     """Return the lines in the order of their last booking: one for each session, one for each other transaction."""
     line_id = func.coalesce(LedgerTransaction.meter_id, LedgerTransaction.id)
-    is_of_account = or_(*[LedgerAccount.id == column for column in (Lot.available_account_id, Lot.held_account_id)])
     booked = [LedgerTransaction.operation, LedgerTransaction.meter_id, LedgerAccount.kind]
     facts = [*booked, Lot.number, Lot.purpose, Meter.session_id, Meter.label, Meter.charge_class]
     query = (
@@ -183,7 +190,7 @@ def _drafts(db: Session, wallet_id: uuid.UUID, starts_at: datetime, ends_at: dat
         .add_columns(line_id.label("line_id"), *facts)
         .add_columns(func.max(LedgerTransaction.booked_at).label("booked_at"), cast(func.sum(LedgerEntry.amount_ucr), BigInteger).label("amount_ucr"))
         .join(Meter, Meter.id == LedgerTransaction.meter_id, isouter=True)
-        .join(Lot, and_(Lot.wallet_id == LedgerTransaction.wallet_id, is_of_account), isouter=True)
+        .join(Lot, and_(Lot.wallet_id == LedgerTransaction.wallet_id, _is_account_of_lot()), isouter=True)
         .where(LedgerTransaction.booked_at >= starts_at, LedgerTransaction.booked_at < ends_at)
         .where(or_(LedgerAccount.kind.like("lot_%"), LedgerAccount.kind.in_(["debt_usage", "writeoff"])))
         .group_by(line_id, *facts)

@@ -1,6 +1,5 @@
 """Wallet, statement, and the statement as CSV."""
 
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from flask import Response, make_response, render_template, request
@@ -53,7 +52,7 @@ def wallet(ref: str) -> ResponseReturnValue:
     now, db = clock.now(), session()
     card = queries.wallet_by_ref(db, ref, actor=current_actor())
     balance = queries.balance(db, card.id, now=now)
-    changes = changes_by_day(db, card.id, since=day_start(local_day(now) - timedelta(days=CHART_DAYS)), zone=TIME_ZONE)
+    changes = changes_by_day(db, card.id, since=day_start(local_day(now) - timedelta(days=CHART_DAYS)), zone=TIME_ZONE, now=now)
     found = pace(_use_by_day(changes, now), balance.balance_ucr, now=now)
     return render_template(
         "credits/wallet.html",
@@ -96,14 +95,6 @@ def statement_csv(ref: str) -> ResponseReturnValue:
     response.headers["Content-Type"] = "text/csv; charset=utf-8"
     response.headers["Content-Disposition"] = f'attachment; filename="statement-{card.project_slug}-{first_on}-{last_on}.csv"'
     return response
-
-
-@dataclass(frozen=True)
-class Tally:
-    """What lies beyond the lines that a page shows."""
-
-    count: int
-    amount_ucr: int
 
 
 def _statement(card: queries.WalletCard, first_on: date, last_on: date, now: datetime) -> Statement:
