@@ -6,7 +6,8 @@ Each job receives `fact_id`, `subject_id` and the fact's payload as keyword argu
 REACTIONS: dict[str, tuple[str, ...]] = {
     # A suspended person's servers stop within a minute (faults A08).
     "identity.person_suspended": ("compute.stop_sessions_of_person",),
-    "compute.session_ended": (),
+    # A course run notes the lab, and completes the course when it was the last step.
+    "compute.session_ended": ("learning.session_ended",),
     "incubation.venture_admitted": (),
     "learning.person_enrolled": (),
 }

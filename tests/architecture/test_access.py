@@ -1,5 +1,6 @@
 """A20: the permission matrix. Every route of the application has a row; the walk calls each as everybody."""
 
+import re
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
@@ -42,7 +43,7 @@ def routes(app: Flask) -> list[tuple[Rule, str]]:
 
 def made_up_path(rule: Rule) -> str:
     """Return the rule's path with arguments that name nothing."""
-    path = rule.rule
+    path = re.sub(r"<any\((\w+)[^)]*\):\w+>", r"\1", rule.rule)
     for name, converter in rule._converters.items():
         kind = {"UUIDConverter": "uuid", "IntegerConverter": "int", "PathConverter": "path"}.get(type(converter).__name__, "default")
         for spelled in (f"<uuid:{name}>", f"<int:{name}>", f"<path:{name}>", f"<string:{name}>", f"<{name}>"):
