@@ -72,7 +72,7 @@ def create_app(settings: Settings | None = None, **overrides: Any) -> Flask:
 def create_hub_api_app(settings: Settings | None = None, **overrides: Any) -> Flask:
     """Return the WSGI application that the hub calls: machines alone, no sign-in, no cookies. Raises BadSetting."""
     settings = settings or load_settings()
-    app = _bare_app(settings, overrides | {"PORTAL_HOST": None})
+    app = _bare_app(settings, overrides | {"PORTAL_HOST": None, "PORTAL_JSON_ONLY": True})
     i18n.install(app)
     access.use_machine_keys(app, {"hub": settings.hub.plugin_key})
     app.before_request(access.enforce)

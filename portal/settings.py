@@ -4,6 +4,7 @@
 """
 
 import os
+import zoneinfo
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,10 @@ from sqlalchemy.engine import make_url
 
 LANGUAGES = ("en", "fr", "ar")
 TIME_ZONE = "Africa/Casablanca"
+
+# Zones come from the `tzdata` wheel of the lock file, not from the machine: Morocco changes its rules, machines are
+# old, and two processes must never disagree about the hour on a page.
+zoneinfo.reset_tzpath(to=())
 
 
 class BadSetting(ValueError):

@@ -151,8 +151,9 @@ def check(folder: Path) -> None:
     problems = check_course(folder)
     for problem in problems:
         click.echo(str(problem))
-    click.echo(f"{folder.name}: {len(problems)} problems")
-    if problems:
+    errors = [problem for problem in problems if not problem.is_warning]
+    click.echo(f"{folder.name}: {len(errors)} errors, {len(problems) - len(errors)} warnings")
+    if errors:
         raise SystemExit(1)
 
 

@@ -4,7 +4,7 @@ import logging
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from flask import Flask, jsonify, make_response, render_template, request
+from flask import Flask, current_app, jsonify, make_response, render_template, request
 from flask.wrappers import Response
 from flask_babel import gettext
 from flask_wtf.csrf import CSRFError
@@ -82,7 +82,7 @@ def install(app: Flask) -> None:
 
 def wants_json() -> bool:
     """Return whether the caller is a machine."""
-    return request.path.startswith(("/hub-api/", "/api/")) or request.accept_mimetypes.best == "application/json"
+    return current_app.config.get("PORTAL_JSON_ONLY", False) or request.path.startswith(("/hub-api/", "/api/")) or request.accept_mimetypes.best == "application/json"
 
 
 def _domain_error(error: DomainError) -> Response:

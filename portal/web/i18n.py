@@ -1,7 +1,8 @@
 """Language, direction, zone and theme of the reader: the person's choice first, then the browser's wish."""
 
 from collections.abc import Callable, Mapping
-from zoneinfo import available_timezones
+from functools import cache
+from zoneinfo import ZoneInfo, available_timezones
 
 from babel import Locale
 from flask import Blueprint, Flask, current_app, make_response, redirect, request
@@ -95,5 +96,6 @@ def _set_cookie(response: Response, name: str, value: str) -> None:
     response.set_cookie(name, value, max_age=_YEAR_S, secure=request.is_secure, httponly=True, samesite="Lax")
 
 
-def _known_zone(zone: str | None) -> str:
-    return zone if zone in available_timezones() else TIME_ZONE
+@cache
+def _known_zone(zone: str | None) -> ZoneInfo:
+    return ZoneInfo(zone if zone in available_timezones() else TIME_ZONE)

@@ -185,3 +185,10 @@ def test_parallel_redemptions_over_two_connections_give_one_grant(own_database: 
             engine.dispose()
 
     assert sorted(answers, key=str) == [(200, None), (403, "ticket_used"), (403, "ticket_used"), (403, "ticket_used")]
+
+
+def test_an_unknown_address_is_a_problem_in_json(hub_client: FlaskClient) -> None:
+    answer = hub_client.get("/nowhere")
+
+    assert answer.status_code == 404
+    assert answer.mimetype == "application/problem+json"
