@@ -102,7 +102,7 @@ class RunningHub:
         } | (variables or {})
         self.proxy = None
         self.hub = None
-        self.client = httpx.Client(timeout=60.0)
+        self.client = httpx.Client(timeout=120.0)
 
     @property
     def url(self):
@@ -127,7 +127,7 @@ class RunningHub:
                 [sys.executable, "-m", "jupyterhub", "-f", str(self.config)], env=self.environment, cwd=self.folder, stdout=log, stderr=log
             )
         if wait:
-            wait_for(self._answers, 40, "the hub")
+            wait_for(self._answers, 120, "the hub")
         return self
 
     def kill_hub(self):

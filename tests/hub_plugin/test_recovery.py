@@ -47,7 +47,7 @@ def test_hub_killed_and_restarted_keeps_the_same_process(hub):
         assert processes_with("AIHUB_SESSION=kept") == pids
         assert hub.record("kept").process == before
         assert reachable_through_proxy(hub, token)
-        wait_for(lambda: len(hub.portal.of("kept")) > count, 3, "a look right after the restart")
+        wait_for(lambda: len(hub.portal.of("kept")) > count, 10, "a look right after the restart")
         assert hub.end("u-1", "s-1").status_code == 204
         wait_for(lambda: hub.portal.of("kept", "exited"), what="the end's observation")
     observations = hub.portal.of("kept")
@@ -55,7 +55,7 @@ def test_hub_killed_and_restarted_keeps_the_same_process(hub):
     assert len(identities) == 1
     assert [observation["kind"] for observation in observations].count("started") == 1
     assert all(earlier["monotonic_ns"] <= later["monotonic_ns"] for earlier, later in pairwise(observations))
-    assert abs(observed_seconds(observations) - witness.seconds) < 0.5
+    assert abs(observed_seconds(observations) - witness.seconds) < 1.0
     assert processes_with("AIHUB_SESSION=kept") == []
 
 
@@ -70,7 +70,7 @@ def test_end_while_the_hub_is_away_is_known_to_the_instant(hub):
         exited = wait_for(lambda: hub.portal.of("away", "exited"), what="the end's observation")
 
     assert exited[0]["exit_code"] == 9
-    assert abs(observed_seconds(hub.portal.of("away")) - witness.seconds) < 0.3
+    assert abs(observed_seconds(hub.portal.of("away")) - witness.seconds) < 1.0
     wait_for(lambda: not hub.is_ready("u-1", "s-1"), what="the hub's notice")
     assert hub.record("away") is None
 
@@ -174,8 +174,8 @@ def test_lease_that_says_stop_ends_the_session(hub):
     started(hub, "leased")
     hub.portal.stop_sessions.add("leased")
 
-    wait_for(lambda: hub.portal.of("leased", "exited"), 10, "the end")
-    wait_for(lambda: not hub.is_ready("u-1", "s-1"), 3, "the hub's notice")
+    wait_for(lambda: hub.portal.of("leased", "exited"), 20, "the end")
+    wait_for(lambda: not hub.is_ready("u-1", "s-1"), 10, "the hub's notice")
     assert processes_with("AIHUB_SESSION=leased") == []
 
 

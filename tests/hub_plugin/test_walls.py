@@ -152,12 +152,12 @@ def test_server_that_ends_by_itself_takes_its_children_along_and_is_seen_at_once
         hub.run_inside("by-itself", "import subprocess\nsubprocess.Popen(['setsid', 'sleep', '86402'], start_new_session=True)")
         time.sleep(1.2)
         hub.run_inside("by-itself", "import os, threading; threading.Timer(0.2, os._exit, [5]).start()")
-        wait_for(lambda: not hub.is_ready("u-1", "s-1"), 3, "the hub's notice")
+        wait_for(lambda: not hub.is_ready("u-1", "s-1"), 10, "the hub's notice")
         exited = wait_for(lambda: hub.portal.of("by-itself", "exited"), what="the end's observation")
 
     assert exited[0]["exit_code"] == 5
     assert processes_with("sleep\x0086402") == []
-    assert abs(observed_seconds(hub.portal.of("by-itself")) - witness.seconds) < 0.5
+    assert abs(observed_seconds(hub.portal.of("by-itself")) - witness.seconds) < 1.0
 
 
 def test_stubborn_server_is_killed_and_its_seconds_are_exact(make_hub):
@@ -173,7 +173,7 @@ def test_stubborn_server_is_killed_and_its_seconds_are_exact(make_hub):
     wait_for(lambda: hub.portal.of("stubborn", "exited"), what="the end's observation")
 
     assert hub.portal.of("stubborn", "exited")[0]["exit_code"] == -9
-    assert abs(observed_seconds(hub.portal.of("stubborn")) - witness.seconds) < 0.5, observations
+    assert abs(observed_seconds(hub.portal.of("stubborn")) - witness.seconds) < 1.0, observations
     assert processes_with("AIHUB_SESSION=stubborn") == []
 
 
