@@ -13,34 +13,18 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from flask import Response, make_response, request
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from werkzeug.serving import make_server
 
+from tests.chromium import SPILLS, chromium
 from tests.web.looks import look_app
 
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 WIDTHS = [360, 768, 1440]
 SHOTS = os.environ.get("GALLERY_SHOTS", "")
 SAVED: list[dict[str, str]] = []
 SENT: list[dict[str, str]] = []
 
 pytestmark = pytest.mark.browser
-
-# Boxes that leave the page, and controls whose text is wider than they are.
-SPILLS = """() => {
-  const width = document.documentElement.clientWidth, found = [];
-  if (document.documentElement.scrollWidth > width) found.push('page is ' + document.documentElement.scrollWidth + ' wide');
-  for (const el of document.querySelectorAll('body *')) {
-    if (el.closest('svg, pre, thead, .visually-hidden, .skip, details:not([open]) > :not(summary), [hidden]')) continue;
-    const box = el.getBoundingClientRect();
-    if (box.width && (box.right > width + 1 || box.left < -1)) found.push(el.tagName + ' leaves the page: ' + el.textContent.trim().slice(0, 40));
-    const tight = el.matches('.btn, .tag, .opt, td, th, dd, dt, .seg span, summary') && getComputedStyle(el).display !== 'inline';
-    if (tight && el.clientWidth && el.scrollWidth > el.clientWidth + 2) found.push(el.tagName + ' is clipped: ' + el.textContent.trim().slice(0, 40));
-  }
-  return found;
-}"""
-
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
@@ -76,12 +60,8 @@ def address() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    if not Path(CHROMIUM).exists():
-        pytest.skip(f"no Chromium at {CHROMIUM}; set CHROMIUM")
-    with sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield chromium
-        chromium.close()
+    with chromium() as running:
+        yield running
 
 
 @pytest.fixture

@@ -1,0 +1,183 @@
+"""The pages of the main job in a real Chromium: three languages, a phone and a desk, light and dark.
+
+Launch, a running session, its statement and a lesson, on the demo world: nothing cut, nothing beside the page, no
+direction mixed up, no axe violation, no complaint on the console. `PAGE_SHOTS=folder` keeps a picture of each.
+"""
+
+import os
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from flask import Flask
+from playwright.sync_api import Browser, Page
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+from werkzeug.serving import make_server
+
+from portal.compute import queries as compute
+from portal.compute.operations import observations, starts, tickets
+from portal.compute.operations import sessions as operations
+from portal.core import clock, database
+from portal.core.access import Actor
+from portal.demo import people, world
+from portal.demo.programme import OPEN_CALL
+from portal.factory import create_app
+from portal.identity import queries as identity
+from portal.projects import queries as projects
+from tests.chromium import SPILLS, chromium
+from tests.conftest import ROOT, LocalPostgres, make_settings
+from tests.factories import identity as factory
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("main-pages")]
+SHOTS = os.environ.get("PAGE_SHOTS", "")
+HUB = Actor.process("hub")
+
+# A text whose letters belong to one direction inside a block of the other, without a mark of its own.
+MIXED = """() => [...document.querySelectorAll('main p, main dd, main dt, main th, main td, main li, main h1, main h2, main h3, main label')].filter(el =>
+  getComputedStyle(el).direction === 'rtl' && !el.closest('[lang]:not(html):not([lang=ar]), [dir=auto], bdi, code, pre') && [...el.childNodes].some(node =>
+    node.nodeType === 3 && /[0-9]/.test(node.textContent))).map(el => el.textContent.trim().slice(0, 60))"""
+
+
+@pytest.fixture(scope="module")
+def site(postgres: LocalPostgres, template_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator["Site"]:
+    """Serve the demo world with a running session, in a database of its own."""
+    name = f"pages_{os.getpid()}"
+    postgres.drop_database(name)
+    postgres.ensure_database(name, template=template_database)
+    app = create_app(make_settings(postgres.url(name), tmp_path_factory.mktemp("pages")), PORTAL_HOST=None)
+    engine = database.make_engine(postgres.url(name))
+    number = _populate(engine)
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield Site(app, f"http://127.0.0.1:{server.server_port}", engine, number)
+    server.shutdown()
+    thread.join()
+    server.server_close()
+    engine.dispose()
+    with app.app_context():
+        app.extensions["sqlalchemy"].engine.dispose()
+    postgres.drop_database(name)
+
+
+class Site:
+    """The served world."""
+
+    def __init__(self, app: Flask, url: str, engine: Engine, session_number: int) -> None:
+        self.app, self.url, self.engine, self.session_number = app, url, engine, session_number
+
+    def paths(self) -> list[tuple[people.DemoPerson, str]]:
+        """Return who looks at what."""
+        return [
+            (people.FOUNDER, "/"),
+            (people.FOUNDER, "/sessions/new?profile=h100-slice-10&hours=2"),
+            (people.FOUNDER, f"/sessions/{self.session_number}"),
+            (people.FOUNDER, "/wallets/p-1"),
+            (people.FOUNDER, "/wallets/p-1/statement"),
+            (people.STUDENT, "/courses/gpu-from-zero"),
+            (people.STUDENT, "/courses/gpu-from-zero/lessons/what-a-gpu-does"),
+            (people.APPLICANT, f"/calls/{OPEN_CALL}"),
+            (people.STAFF, f"/programme/calls/{OPEN_CALL}/applications"),
+            (people.SECOND_REVIEWER, "/reviews"),
+        ]
+
+
+def _populate(engine: Engine) -> int:
+    now = clock.now()
+    with database.transaction(database.make_sessions(engine)) as db:
+        world.load(db, courses_dir=ROOT / "courses", now=now - timedelta(minutes=30))
+        return _running_session(db)
+
+
+def _running_session(db: Session) -> int:
+    """Start a session of the founder, observed nine minutes ago for the first time."""
+    began_at = clock.now() - timedelta(minutes=9)
+    person = identity.person_by_email(db, people.FOUNDER.email)
+    assert person is not None
+    project = projects.projects_of(db, person.id)[0]
+    session_id = operations.request(db, project_id=project.id, profile_slug="h100-slice-40", duration_s=7200, label="ضبط النموذج", by=person.actor, now=began_at)
+    launch = starts.begin(db, session_id=session_id, by=HUB, now=began_at)
+    assert launch is not None
+    tickets.redeem(db, token=launch.ticket, username=launch.username, server=launch.server, now=began_at)
+    for offset, (kind, minutes) in enumerate((("started", 0), ("seen", 8)), start=1):
+        at = began_at + timedelta(minutes=minutes, seconds=1)
+        item = {
+            "offset": offset,
+            "session_id": str(session_id),
+            "generation": 1,
+            "kind": kind,
+            "boot_id": "pages",
+            "pid": 7,
+            "process_started_ticks": 7,
+            "monotonic_ns": 10**15 + minutes * 60 * 10**9,
+            "observed_at": at.isoformat().replace("+00:00", "Z"),
+            "process_age_ns": minutes * 60 * 10**9,
+            "exit_code": None,
+        }
+        observations.receive(db, agent="pages-hub", items=[item], by=HUB, now=at)
+    starts.mark_ready(db, session_id=session_id, by=HUB, now=began_at + timedelta(seconds=5))
+    return compute.session_by_id(db, session_id, actor=person.actor, now=clock.now()).number
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Give the system's Chromium."""
+    with chromium() as running:
+        yield running
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("lang", ["en", "fr", "ar"])
+def test_main_pages_are_whole_accessible_and_read_in_one_direction(site: Site, browser: Browser, lang: str, theme: str) -> None:
+    wrong = []
+    for person in dict.fromkeys(person for person, _ in site.paths()):
+        page = _signed_in(site, browser, person, lang, theme)
+        complaints: list[str] = []
+        page.on("pageerror", lambda error, seen=complaints: seen.append(str(error)))
+        page.on("console", lambda message, seen=complaints: seen.append(message.text) if message.type == "error" else None)
+        for path in [path for who, path in site.paths() if who == person]:
+            for width in (360, 1440):
+                page.set_viewport_size({"width": width, "height": 900})
+                answer = page.goto(site.url + path)
+                assert answer is not None
+                assert answer.status == 200, (path, answer.status)
+                if SHOTS:
+                    name = path.split("?")[0].strip("/").replace("/", "_") or "home"
+                    page.screenshot(path=Path(SHOTS) / f"{name}-{lang}-{width}-{theme}.png", full_page=True)
+                found = list(page.evaluate(SPILLS)) + [f"mixed: {text}" for text in page.evaluate(MIXED)]
+                found += [f"axe {one['id']}: {one['nodes'][0]['html'][:160]}" for one in Axe().run(page).response["violations"]]
+                wrong += [(path, width, one) for one in found]
+        wrong += [("console", 0, text) for text in complaints]
+        page.context.close()
+
+    assert wrong == []
+
+
+def _signed_in(site: Site, browser: Browser, person: people.DemoPerson, lang: str, theme: str) -> Page:
+    client = site.app.test_client()
+    with database.make_sessions(site.engine)() as db:
+        card = identity.person_by_email(db, person.email)
+    assert card is not None
+    factory.sign_in(client, card)
+    cookie = site.app.session_interface.cookie  # type: ignore[attr-defined]
+    secret = client.get_cookie(cookie, domain="127.0.0.1")
+    assert secret is not None
+    context = browser.new_context(locale=lang)
+    values = {"lang": lang, "theme": theme, cookie: secret.value}
+    context.add_cookies([{"name": name, "value": value, "url": site.url} for name, value in values.items()])
+    return context.new_page()
+
+
+def test_checks_see_mixed_directions(site: Site, browser: Browser) -> None:
+    page = _signed_in(site, browser, people.FOUNDER, "ar", "light")
+    page.goto(site.url + "/")
+    page.evaluate("document.querySelector('main h1').textContent = 'بقي 14 يوما'")
+
+    assert page.evaluate(MIXED) == ["بقي 14 يوما"]
+    page.context.close()
+
+
