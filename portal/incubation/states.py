@@ -156,5 +156,5 @@ CONFLICT_WORDS: dict[ConflictKind, str] = {
 VENTURE_WORDS: dict[VentureState, Words] = {
     VentureState.ACTIVE: Words("good", N_("Active"), N_("Active")),
     VentureState.ALUMNI: Words("info", N_("Alumni"), N_("Alumni")),
-    VentureState.LEFT: Words("neutral", N_("Left"), N_("Left")),
+    VentureState.LEFT: Words("neutral", N_("Has left"), N_("Has left")),
 }
