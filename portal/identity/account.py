@@ -96,7 +96,7 @@ def load_user(key: str) -> Account | None:
     """
     person = this_session().person
     if person is None or this_session().before.get(PERSON_KEY) != key:
-        return session().scalars(select(Account).where(Account.fs_uniquifier == key, _person.is_active)).one_or_none()
+        return session().scalars(select(Account).where(_person.fs_uniquifier == key, _person.is_active)).one_or_none()
     set_request_attr("fs_authn_via", "session")
     set_request_attr("fs_paa", flask_session.get("fs_paa", 0))
     known = session().identity_map.get(identity_key(Account, person.id))

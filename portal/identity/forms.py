@@ -23,8 +23,8 @@ def zones() -> list[str]:
 
 class ProfileForm(Form):
     display_name = StringField(lazy_gettext("Your name"), [DataRequired(), Length(max=rules.NAME_MOST)])
-    language = SelectField(lazy_gettext("Language of pages and mails"), choices=dict(NAMES))
-    zone = SelectField(lazy_gettext("Time zone"))
+    language = SelectField(lazy_gettext("Language of pages and mails"), choices=dict(NAMES), validators=[DataRequired()])
+    zone = SelectField(lazy_gettext("Time zone"), [DataRequired()])
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -33,7 +33,7 @@ class ProfileForm(Form):
 
 class OrganisationForm(Form):
     name = StringField(lazy_gettext("Name"), [DataRequired(), Length(max=rules.NAME_MOST)])
-    kind = SelectField(lazy_gettext("Kind"), coerce=OrganisationKind)
+    kind = SelectField(lazy_gettext("Kind"), [DataRequired()], coerce=OrganisationKind)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -42,7 +42,7 @@ class OrganisationForm(Form):
 
 class InvitationForm(Form):
     email = EmailField(lazy_gettext("E-mail address"), [DataRequired(), Length(max=rules.EMAIL_MOST)])
-    role = SelectField(lazy_gettext("Role"), coerce=MembershipRole, default=MembershipRole.MEMBER)
+    role = SelectField(lazy_gettext("Role"), [DataRequired()], coerce=MembershipRole, default=MembershipRole.MEMBER)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -45,7 +45,7 @@ def authorize() -> ResponseReturnValue:
     try:
         grant = provider().get_consent_grant(end_user=person)
     except (OAuth2Error, ValueError) as error:
-        return _refuse(getattr(error, "description", "") or type(error).__name__)
+        return _refuse(error.get_error_description() if isinstance(error, OAuth2Error) else "The request has characters that it must not have.")
     if person is None:
         return redirect(url_for("security.login", next=request.full_path), 303)
     authorising = Authorising(person, this_session().live.id, _signed_in_at())  # type: ignore[union-attr]  # a person has a session
