@@ -90,6 +90,10 @@ class PasswordChangeForm(Labelled, ChangePasswordForm):
 
     LABELS: ClassVar[dict[str, str]] = Labelled.LABELS | {"password": N_("Present password")}
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.password.flags.required = True
+
 
 class AgainForm(Labelled, VerifyForm):
     """The password once more."""
