@@ -1,5 +1,5 @@
 """The OpenID Connect provider: one flow, nothing lenient. The hub is its client."""
-# ruff: noqa: PLR0917 -- fixtures
+
 
 import base64
 import hashlib
@@ -505,6 +505,19 @@ def test_a06_access_token_opens_nothing_but_userinfo(client: FlaskClient, hub: F
         assert answer.status_code == 303
         assert answer.headers["Location"].startswith("/sign-in")
     assert hub.get(f"{path}?auth_token={token}").status_code == 303
+
+
+def test_a06_access_token_is_no_machine_key(client: FlaskClient, hub: FlaskClient, settings: Settings, ada) -> None:
+    from portal.factory import create_hub_api_app
+
+    token = exchange(hub, code_of(client)).json["access_token"]
+    machine = create_hub_api_app(settings)
+    for rule in machine.url_map.iter_rules():
+        if "<" in rule.rule or machine.view_functions[rule.endpoint].__access_rule__.kind == "public":
+            continue
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
+            answer = machine.test_client().open(rule.rule, method=method, headers={"Authorization": f"Bearer {token}"})
+            assert answer.status_code == 401, rule.rule
 
 
 def test_a07_link_without_hint_asks_first(client: FlaskClient, ada) -> None:

@@ -1,5 +1,5 @@
 """Organisations, invitations and members."""
-# ruff: noqa: PLR0917 -- fixtures
+
 
 import threading
 import uuid

@@ -1,5 +1,5 @@
 """Codes from an app and recovery codes: asked for, limited, used once, also by two requests at once."""
-# ruff: noqa: PLR0917 -- fixtures
+
 
 import base64
 import hmac

@@ -1,5 +1,5 @@
 """Sessions: their cookie, their end, where one is signed in, and what leads elsewhere."""
-# ruff: noqa: PLR0917 -- fixtures
+
 
 from datetime import datetime, timedelta
 from pathlib import Path
