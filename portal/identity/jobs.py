@@ -35,6 +35,6 @@ def _mail_link(ctx: JobContext, email: str, kind: str) -> None:
 
 @periodic("identity.forget_expired", cron="17 * * * *", queue=Queue.BULK)
 def forget_expired(ctx: JobContext) -> None:
-    """Delete sessions, codes, tokens and attempt counters that time has ended."""
+    """Delete sessions, codes and tokens that time has ended."""
     with ctx.transaction() as db:
         housekeeping.forget_expired(db, now=clock.now())

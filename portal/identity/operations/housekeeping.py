@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
-from portal.core import limits
 from portal.identity.models import OidcGrant
 from portal.identity.operations import sign_ins
 
@@ -14,7 +13,6 @@ KEPT_FOR = timedelta(days=1)
 
 
 def forget_expired(db: Session, *, now: datetime) -> None:
-    """Delete ended sessions, grants with their codes and tokens, and windows of attempts of the day before."""
+    """Delete ended sessions, and grants with their codes and tokens."""
     sign_ins.forget(db, now=now)
     db.execute(delete(OidcGrant).where(OidcGrant.expires_at < now - KEPT_FOR))
-    limits.forget(db, before=now - KEPT_FOR)
