@@ -39,7 +39,7 @@ HUB = Actor.process("hub")
 # A text whose letters belong to one direction inside a block of the other, without a mark of its own.
 MIXED = """() => [...document.querySelectorAll('main p, main dd, main dt, main th, main td, main li, main h1, main h2, main h3, main label')].filter(el =>
   getComputedStyle(el).direction === 'rtl' && !el.closest('[lang]:not(html):not([lang=ar]), [dir=auto], bdi, code, pre') && [...el.childNodes].some(node =>
-    node.nodeType === 3 && /[0-9]/.test(node.textContent))).map(el => el.textContent.trim().slice(0, 60))"""
+    node.nodeType === 3 && /(?<![A-Za-z0-9])[0-9]/.test(node.textContent))).map(el => el.textContent.trim().slice(0, 60))"""
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def site(postgres: LocalPostgres, template_database: str, tmp_path_factory: pyte
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield Site(app, f"http://127.0.0.1:{server.server_port}", engine, number)
+    yield Site(f"http://127.0.0.1:{server.server_port}", number, _cookies(app, engine))
     server.shutdown()
     thread.join()
     server.server_close()
@@ -67,8 +67,8 @@ def site(postgres: LocalPostgres, template_database: str, tmp_path_factory: pyte
 class Site:
     """The served world."""
 
-    def __init__(self, app: Flask, url: str, engine: Engine, session_number: int) -> None:
-        self.app, self.url, self.engine, self.session_number = app, url, engine, session_number
+    def __init__(self, url: str, session_number: int, cookies: dict[str, tuple[str, str]]) -> None:
+        self.url, self.session_number, self.cookies = url, session_number, cookies
 
     def paths(self) -> list[tuple[people.DemoPerson, str]]:
         """Return who looks at what."""
@@ -91,6 +91,22 @@ def _populate(engine: Engine) -> int:
     with database.transaction(database.make_sessions(engine)) as db:
         world.load(db, courses_dir=ROOT / "courses", now=now - timedelta(minutes=30))
         return _running_session(db)
+
+
+def _cookies(app: Flask, engine: Engine) -> dict[str, tuple[str, str]]:
+    """Sign everybody in, before Chromium's driver takes this thread's event loop; return name and value by address."""
+    found = {}
+    for person in people.SIGN_INS:
+        client = app.test_client()
+        with database.make_sessions(engine)() as db:
+            card = identity.person_by_email(db, person.email)
+        assert card is not None
+        factory.sign_in(client, card)
+        name = app.session_interface.cookie  # type: ignore[attr-defined]
+        cookie = client.get_cookie(name, domain="127.0.0.1")
+        assert cookie is not None
+        found[person.email] = (name, cookie.value)
+    return found
 
 
 def _running_session(db: Session) -> int:
@@ -158,16 +174,8 @@ def test_main_pages_are_whole_accessible_and_read_in_one_direction(site: Site, b
 
 
 def _signed_in(site: Site, browser: Browser, person: people.DemoPerson, lang: str, theme: str) -> Page:
-    client = site.app.test_client()
-    with database.make_sessions(site.engine)() as db:
-        card = identity.person_by_email(db, person.email)
-    assert card is not None
-    factory.sign_in(client, card)
-    cookie = site.app.session_interface.cookie  # type: ignore[attr-defined]
-    secret = client.get_cookie(cookie, domain="127.0.0.1")
-    assert secret is not None
     context = browser.new_context(locale=lang)
-    values = {"lang": lang, "theme": theme, cookie: secret.value}
+    values = {"lang": lang, "theme": theme} | dict([site.cookies[person.email]])
     context.add_cookies([{"name": name, "value": value, "url": site.url} for name, value in values.items()])
     return context.new_page()
 
