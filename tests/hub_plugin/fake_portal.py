@@ -5,6 +5,7 @@ import hashlib
 import json
 import secrets
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -50,6 +51,10 @@ class FakePortal:
         self.answer_instead = None
         self.codes = {}
         self.tokens = {}
+        self.refresh_tokens = {}
+        self.refreshed = 0
+        self.sign_ins = 0
+        self.stolen = []
         self.lock = threading.Lock()
         self.server = None
 
@@ -167,6 +172,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.fake.signed_in_as is None or self.fake.is_sign_in_refused:
             return self.answer(403, {"error": "access_denied"})
         code = secrets.token_urlsafe(16)
+        self.fake.sign_ins += 1
         self.fake.codes[code] = (self.fake.signed_in_as, query["code_challenge"], query["redirect_uri"])
         self.send_response(302)
         self.send_header("Location", query["redirect_uri"] + "?" + urlencode({"code": code, "state": query["state"]}))
@@ -176,13 +182,35 @@ class _Handler(BaseHTTPRequestHandler):
 
     def token(self, form):
         expected = "Basic " + base64.b64encode(f"jupyterhub:{OIDC_SECRET}".encode()).decode()
+        if form["grant_type"] == ["refresh_token"]:
+            return self.refresh(form["refresh_token"][0])
         slug, challenge, redirect_uri = self.fake.codes.pop(form["code"][0], (None, None, None))
         verifier = base64.urlsafe_b64encode(hashlib.sha256(form["code_verifier"][0].encode()).digest()).rstrip(b"=").decode()
         if self.headers.get("Authorization") != expected or slug is None or verifier != challenge or form["redirect_uri"][0] != redirect_uri:
             return self.answer(400, {"error": "invalid_grant"})
-        access = secrets.token_urlsafe(16)
+        return self.hand_out(slug)
+
+    def refresh(self, token):
+        """Good for once; a second use looks like theft and ends everything that came of it."""
+        with self.fake.lock:
+            known = self.fake.refresh_tokens.get(token)
+            if self.fake.is_sign_in_refused:
+                return self.answer(400, {"error": "invalid_grant"})
+            if known is None or known["used"]:
+                self.fake.stolen.append(token)
+                self.fake.refresh_tokens.clear()
+                self.fake.tokens.clear()
+                return self.answer(400, {"error": "invalid_grant"})
+            known["used"] = True
+            self.fake.refreshed += 1
+        time.sleep(0.2)
+        return self.hand_out(known["slug"])
+
+    def hand_out(self, slug):
+        access, renewal = secrets.token_urlsafe(16), secrets.token_urlsafe(16)
         self.fake.tokens[access] = slug
-        return self.answer(200, {"access_token": access, "token_type": "Bearer", "expires_in": 300})
+        self.fake.refresh_tokens[renewal] = {"slug": slug, "used": False}
+        return self.answer(200, {"access_token": access, "token_type": "Bearer", "expires_in": 300, "refresh_token": renewal})
 
     def answer(self, status, body):
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
