@@ -258,6 +258,7 @@ def receipt(number: int) -> ResponseReturnValue:
         call=calls.call_by_id(db, card.call_id),
         sections=shown.sections(definition, content["answers"]),
         consent=content["consent"],
+        next=gettext(APPLICATION_WORDS[card.state].next),
     )
 
 

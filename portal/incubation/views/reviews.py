@@ -1,5 +1,8 @@
 """A reviewer's pages: what is assigned, and one review with the application beside its rubric."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from flask import Response, flash, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
@@ -100,8 +103,8 @@ def save_review_field(number: int) -> ResponseReturnValue:
         return _fragment("incubation/_clash.html", 409, clash=error.clashes[0], label=label)
     except DomainError as error:
         return _fragment("incubation/_saved.html", 422 if isinstance(error, Invalid) else 409, refusal=sentence(error), problem="", words=None, at=now)
-    missing = len(rubric.keys - queries.values_of_review(db, card.review_id).keys())
-    return _fragment("incubation/_saved.html", 200, refusal="", problem="", words=None, missing=missing, at=now)
+    scores = _scores(rubric, queries.values_of_review(db, card.review_id))
+    return _fragment("incubation/_review_state.html", 200, **_state(rubric, scores), saved_at=now)
 
 
 def _fragment(template: str, status: int, **context: object) -> Response:
@@ -110,8 +113,16 @@ def _fragment(template: str, status: int, **context: object) -> Response:
     return response
 
 
+def _scores(rubric: Rubric, values: Mapping[str, str]) -> dict[str, int | None]:
+    return {key: int(values[key]) if values.get(key, "").isdecimal() and values[key].isascii() else None for key in rubric.keys}
+
+
+def _state(rubric: Rubric, scores: Mapping[str, int | None]) -> dict[str, Any]:
+    return {"missing": sum(score is None for score in scores.values()), "mean": weighted(scores, rubric)}
+
+
 def _page(card: ReviewCard, rubric: Rubric, form: MarkedForm, values: dict[str, str], *, clashes: dict[str, object] | None = None) -> str:
-    scores = {key: int(values[key]) if values.get(key, "").isdigit() else None for key in rubric.keys}
+    scores = _scores(rubric, values)
     definition = calls.form_by_id(session(), card.form_version_id)
     return render_template(
         "incubation/review.html",
@@ -120,8 +131,8 @@ def _page(card: ReviewCard, rubric: Rubric, form: MarkedForm, values: dict[str, 
         rubric=rubric,
         form=form,
         values=values,
-        missing=sum(score is None for score in scores.values()),
-        mean=weighted(scores, rubric),
+        saved_at=card.saved_at,
+        **_state(rubric, scores),
         sections=shown.sections(definition, card.content["answers"]),
         clashes=clashes or {},
         comment_chars=reviews.COMMENT_CHARS,

@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask_babel import get_timezone, gettext
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from portal.incubation import states
 from portal.incubation.queries.calls import CallCard
@@ -53,7 +53,10 @@ def in_zone(at: datetime, zone: str) -> Markup:
     """Return an instant in a zone of its own, named: a deadline is the same for everybody."""
     code, tz = lang(), ZoneInfo(zone)
     local = formats.datetime_(at, code, tz, "full")
-    return Markup("{} ({}, {})").format(wrap(local, code), formats.zone_city(tz, code), wrap(formats.zone_offset(tz, at), code))
+    # Only Arabic needs its numbers isolated; a date this long has to be able to break.
+    shown = wrap(local, code) if code == "ar" else escape(local)
+    comma = gettext(", ")
+    return Markup("{} ({}{}{})").format(shown, formats.zone_city(tz, code), comma, wrap(formats.zone_offset(tz, at), code))
 
 
 def badge(words: states.Words, text: str) -> tuple[str, str]:
