@@ -152,6 +152,9 @@ def prepare_decision(number: int) -> ResponseReturnValue:
     """Prepare the decision; the applicant sees nothing yet."""
     view, call = _found(number)
     form = DecisionForm(data=_proposal(view, call))
+    for name in ("venture_name", "awarded", "expires_on"):
+        # Needed if the answer is yes: not to be called optional; the operation decides.
+        form[name].flags.required = True
     form.offer([transition.name for transition in APPLICATIONS.allowed(view.card.state)])
     if form.validate_on_submit():
         with form.catching():
