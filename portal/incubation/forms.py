@@ -28,11 +28,11 @@ class AnswersForm(MarkedForm):
 
 
 def answers_form(definition: FormDefinition, *, lang: str, answers: Mapping[str, Raw], mark: str) -> AnswersForm:
-    """Return the form of an application, filled with what is kept, or with what the request sent."""
+    """Return the form of an application, filled with these answers."""
     fields = {field_name(question.key): _question_field(question, lang) for question in definition.questions}
     form_class = type("AnswersFormOfVersion", (AnswersForm,), fields)
     data = {field_name(key): value for key, value in answers.items()}
-    form: AnswersForm = form_class(data=data | {"revision": mark})
+    form: AnswersForm = form_class(formdata=None, data=data | {"revision": mark})
     for question in definition.questions:
         # Only to mark the others as optional: a draft may lack anything, submitting decides.
         form[field_name(question.key)].flags.required = question.is_required
@@ -64,7 +64,7 @@ def _choices(question: Question, lang: str) -> list[SelectChoice]:
 
 
 def review_form(rubric: Rubric, *, lang: str, values: Mapping[str, str], mark: str) -> MarkedForm:
-    """Return the form of a review: a scale for each criterion, and two comments."""
+    """Return the form of a review, filled with these values: a scale for each criterion, and two comments."""
     scale = [SelectChoice(str(score), str(score)) for score in range(1, rubric.scale_max + 1)]
     fields: dict[str, Any] = {
         criterion.key: RadioField(said(criterion.label, lang).text, description=said(criterion.help, lang).text, choices=scale, validate_choice=False)
@@ -73,7 +73,7 @@ def review_form(rubric: Rubric, *, lang: str, values: Mapping[str, str], mark: s
     fields[COMMENT_TO_APPLICANT] = TextAreaField(gettext("Comment for the applicant"))
     fields[COMMENT_TO_STAFF] = TextAreaField(gettext("Note for the committee, confidential"))
     form_class = type("ReviewFormOfVersion", (MarkedForm,), fields)
-    form: MarkedForm = form_class(data=dict(values) | {"revision": mark})
+    form: MarkedForm = form_class(formdata=None, data=dict(values) | {"revision": mark})
     form[COMMENT_TO_APPLICANT].flags.required = True
     return form
 

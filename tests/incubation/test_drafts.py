@@ -52,7 +52,7 @@ def number(client: FlaskClient, db: Session, world: make.CallWorld, lead: people
 def open_page(client: FlaskClient, number: int) -> str:
     """Open the form as one more tab and return its mark."""
     page = client.get(f"/applications/{number}/edit").text
-    found = re.search(r'data-revision="([0-9a-f]{16}\.\d+)"', page)
+    found = re.search(r'data-revision="([0-9a-f]{16}\.\d+[^"]*)"', page)
     assert found
     return found[1]
 
@@ -316,3 +316,40 @@ def test_unticking_every_box_is_kept_and_a_form_without_the_question_changes_not
     client.post(f"/applications/{number}/edit", data=tokens(client) | {"q_fields": "", "revision": open_page(client, number)})
 
     assert stored(db, number)["fields"] == []
+
+
+def test_a_field_that_a_page_left_alone_does_not_undo_another_pages_change(client: FlaskClient, db: Session, number: int) -> None:
+    first, second = open_page(client, number), open_page(client, number)
+    client.post(f"/applications/{number}/fields", data=tokens(client) | {"field": "q_fields", "q_fields": ["", "health"], "revision": first})
+
+    untouched = {"q_fields": ["", "vision", "farming"], "q_goal": "Changed here", "revision": second}
+    saved = client.post(f"/applications/{number}/edit", data=tokens(client) | untouched)
+
+    assert saved.status_code == 303
+    assert stored(db, number)["fields"] == ["health"]
+    assert stored(db, number)["goal"] == "Changed here"
+
+
+def test_a_conflict_page_shows_what_others_made_of_the_fields_that_were_left_alone(client: FlaskClient, db: Session, number: int) -> None:
+    first, second = open_page(client, number), open_page(client, number)
+    for field, value in (("q_team_size", "7"), ("q_goal", "From the laptop")):
+        client.post(f"/applications/{number}/fields", data=tokens(client) | {"field": field, field: value, "revision": first})
+
+    shown = client.post(f"/applications/{number}/edit", data=tokens(client) | {"q_team_size": "4", "q_goal": "From the phone", "revision": second})
+    mark = re.search(r'name="revision" value="([^"]+)"', shown.text)
+    assert mark
+    again = client.post(f"/applications/{number}/edit", data=tokens(client) | {"q_team_size": "7", "q_goal": "Merged", "revision": mark[1]})
+
+    assert re.search(r'name="q_team_size"[^>]*value="7"', shown.text)
+    assert again.status_code == 303
+    assert (stored(db, number)["team_size"], stored(db, number)["goal"]) == ("7", "Merged")
+
+
+def test_taking_back_ones_own_change_is_kept(client: FlaskClient, db: Session, number: int) -> None:
+    mark = open_page(client, number)
+    before = str(defaults.SAMPLE_ANSWERS["goal"])
+    client.post(f"/applications/{number}/fields", data=tokens(client) | {"field": "q_goal", "q_goal": "A thought", "revision": mark})
+
+    client.post(f"/applications/{number}/edit", data=tokens(client) | {"q_goal": before, "revision": mark})
+
+    assert stored(db, number)["goal"] == before

@@ -51,7 +51,7 @@ def review(client: FlaskClient, db: Session, world: make.CallWorld, application:
 
 
 def open_page(client: FlaskClient, review: int) -> str:
-    found = re.search(r'data-revision="([0-9a-f]{16}\.\d+)"', client.get(f"/reviews/{review}").text)
+    found = re.search(r'data-revision="([0-9a-f]{16}\.\d+[^"]*)"', client.get(f"/reviews/{review}").text)
     assert found
     return found[1]
 

@@ -117,14 +117,29 @@ def test_a_form_that_cannot_be_used_is_refused(change: object) -> None:
 
 
 def test_marks_see_their_own_saves_and_nobody_elses_later_ones() -> None:
-    mark = marks.PageMark.parse("00112233445566ff.7")
+    mark = marks.PageMark.parse("00112233445566ff.7.")
 
-    assert str(mark) == "00112233445566ff.7"
+    assert str(mark) == "00112233445566ff.7."
     assert mark.has_seen(page="another", revision=7)
     assert not mark.has_seen(page="another", revision=8)
     assert mark.has_seen(page="00112233445566ff", revision=99)
-    assert str(marks.PageMark.parse("' OR 1=1")) == "0000000000000000.0"
     assert marks.PageMark.fresh(3).page != marks.PageMark.fresh(3).page
+
+
+@pytest.mark.parametrize("text", [None, "", "' OR 1=1", "00112233445566ff", "00112233445566ff.7.key", "00112233445566ff.7.=,", "x" * 100_000])
+def test_a_mark_that_is_not_ours_has_seen_nothing(text: str | None) -> None:
+    assert marks.PageMark.parse(text) == marks.PageMark("0" * 16, 0)
+
+
+def test_a_mark_knows_which_fields_its_page_left_alone() -> None:
+    mark = marks.PageMark.parse(str(marks.PageMark.fresh(1, {"goal": "كرمة", "fields": ["a", "b"]})))
+
+    assert mark.left_alone("goal", "كرمة", page="another")
+    assert mark.left_alone("fields", ["a", "b"], page="another")
+    assert not mark.left_alone("goal", "changed", page="another")
+    assert not mark.left_alone("fields", ["b", "a"], page="another")
+    assert not mark.left_alone("goal", "كرمة", page=mark.page)
+    assert not mark.left_alone("unknown", "", page="another")
 
 
 def test_a_missing_score_is_missing_and_never_zero() -> None:

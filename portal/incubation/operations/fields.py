@@ -32,13 +32,17 @@ class FieldClash:
 
 
 class ChangedElsewhere(Conflict):
-    """Another tab or device changed the same fields since this page was opened."""
+    """Another tab or device changed the same fields since this page was opened.
+
+    clashes: the fields that both changed. left_alone: what is kept of those that this page did not change.
+    """
 
     text = N_("This was changed in another tab or on another device since you opened the page.")
 
-    def __init__(self, clashes: list[FieldClash]) -> None:
+    def __init__(self, clashes: list[FieldClash], left_alone: Mapping[str, object]) -> None:
         super().__init__()
         self.clashes = clashes
+        self.left_alone = left_alone
 
 
 @dataclass(frozen=True)
@@ -50,13 +54,18 @@ class Saved:
 
 
 def changes(stored: Mapping[str, Stored[V]], sent: Mapping[str, V], *, mark: PageMark, keep: Collection[str], nothing: V) -> dict[str, V]:
-    """Return the fields to write. Raises ChangedElsewhere; fields named in `keep` overwrite knowingly."""
+    """Return the fields to write. Raises ChangedElsewhere; fields named in `keep` overwrite knowingly.
+
+    A field that the page sends as it showed it is not written over what another page made of it since.
+    """
     differing = {key: value for key, value in sent.items() if value != (stored[key].value if key in stored else nothing)}
+    left_alone = {key: stored[key].value for key, value in differing.items() if key in stored and mark.left_alone(key, value, page=stored[key].page)}
+    changed = {key: value for key, value in differing.items() if key not in left_alone}
     clashes = [
         FieldClash(key, stored[key].value, value, stored[key].saved_at)
-        for key, value in differing.items()
+        for key, value in changed.items()
         if key in stored and key not in keep and not mark.has_seen(page=stored[key].page, revision=stored[key].revision)
     ]
     if clashes:
-        raise ChangedElsewhere(clashes)
-    return differing
+        raise ChangedElsewhere(clashes, left_alone)
+    return changed

@@ -13,7 +13,6 @@ from portal.core.errors import NotFound
 from portal.core.pages import Page, page_of
 from portal.identity import relations as identity
 from portal.incubation.models import ApplicationRevision, ProgramApplication, ProgramCall, Review, ReviewAnswer, ReviewAssignment, ReviewConflict
-from portal.incubation.rules.marks import PageMark
 from portal.incubation.states import ApplicationState, AssignmentState
 
 _ENDED = (ApplicationState.WITHDRAWN.value,)
@@ -58,10 +57,6 @@ class ReviewCard:
     def is_open(self) -> bool:
         """Return whether the reviewer may still write."""
         return self.state is AssignmentState.ASSIGNED and self.application_state is ApplicationState.IN_REVIEW
-
-    def fresh_mark(self) -> str:
-        """Return a mark for the page that is opened now."""
-        return str(PageMark.fresh(self.revision))
 
 
 def shares_organisation(one: ColumnElement[uuid.UUID], other: ColumnElement[uuid.UUID]) -> ColumnElement[bool]:

@@ -72,17 +72,12 @@ def application(number: int) -> ResponseReturnValue:
 
 
 def _timeline(card: ApplicationCard, call: CallCard) -> list[dict[str, object]]:
-    """Return what was and what comes, as the timeline macro takes it."""
-    reached = {
-        "submitted": card.submitted_at is not None,
-        "review": card.state not in {ApplicationState.DRAFT, ApplicationState.SUBMITTED} and card.submitted_at is not None,
-        "decided": card.decided_at is not None,
-    }
+    """Return what was and what comes, each with its time: when it happened, or by when it should."""
     rows: list[tuple[str, datetime | None, bool]] = [
         (gettext("Started"), card.started_at, True),
-        (gettext("Submitted"), card.submitted_at, reached["submitted"]),
-        (gettext("Review by two people or more"), None if reached["review"] else call.reviews_due_at, reached["review"]),
-        (gettext("Decision"), card.decided_at, reached["decided"]),
+        (gettext("Submitted"), card.submitted_at, card.submitted_at is not None),
+        (gettext("Review by two people or more"), None if card.decided_at else call.reviews_due_at, card.decided_at is not None),
+        (gettext("Decision"), card.decided_at, card.decided_at is not None),
     ]
     if card.withdrawn_at is not None:
         rows = [row for row in rows if row[2]] + [(gettext("Withdrawn"), card.withdrawn_at, True)]
@@ -104,7 +99,7 @@ def edit_application(number: int) -> ResponseReturnValue:
         return redirect(url_for("incubation.application", number=number), 303)
     definition = calls.form_by_id(db, card.form_version_id)
     answers = queries.answers_of_draft(db, card.id)
-    form = answers_form(definition, lang=shown.lang(), answers=answers, mark=str(PageMark.fresh(card.revision)))
+    form = answers_form(definition, lang=shown.lang(), answers=answers, mark=str(PageMark.fresh(card.revision, answers)))
     if request.args.get("check"):
         _show_problems(form, rules.problems_of_form(definition, answers))
         if request.args.get("check") == "consent":
@@ -120,12 +115,13 @@ def save_application(number: int) -> ResponseReturnValue:
     db, actor, now = session(), current_actor(), clock.now()
     card = queries.own_by_number(db, number, actor=actor)
     definition = calls.form_by_id(db, card.form_version_id)
+    sent: dict[str, Raw] = {}
     try:
         sent = _sent(definition, without=request.form.get("take", ""))
         mark = PageMark.parse(request.form.get("revision"))
         operations.save_fields(db, number=number, sent=sent, mark=mark, keep={request.form.get("keep", "")}, by=actor, now=now)
     except ChangedElsewhere as error:
-        return _show_clashes(card, definition, error)
+        return _show_clashes(card, definition, sent, error)
     except rules.TooLongToKeep as error:
         return _show_refusal(card, definition, error)
     if request.form.get("action") != "submit":
@@ -163,11 +159,13 @@ def save_field(number: int) -> ResponseReturnValue:
     except ChangedElsewhere as error:
         return _fragment("incubation/_clash.html", 409, clash=error.clashes[0], label=_label(definition, question.key))
     except DomainError as error:
-        return _fragment("incubation/_saved.html", 409 if not isinstance(error, Invalid) else 422, refusal=sentence(error), problem="", words="", at=now)
+        return _fragment(
+            "incubation/_saved.html", 409 if not isinstance(error, Invalid) else 422, field="", refusal=sentence(error), problem="", words="", at=now
+        )
     problems = [error for error in rules.problems(question, raw) if raw]
     words = rules.count_words(raw) if isinstance(raw, str) and question.kind is QuestionKind.LONG_TEXT else None
     problem = sentence(problems[0]) if problems else ""
-    return _fragment("incubation/_saved.html", 200, refusal="", problem=problem, words=words, limit=question.max_words, at=now)
+    return _fragment("incubation/_saved.html", 200, field=question.key, refusal="", problem=problem, words=words, limit=question.max_words, at=now)
 
 
 def _fragment(template: str, status: int, **context: object) -> Response:
@@ -186,25 +184,26 @@ def _sent(definition: FormDefinition, *, without: str) -> dict[str, Raw]:
     return sent
 
 
-def _show_clashes(card: ApplicationCard, definition: FormDefinition, error: ChangedElsewhere) -> ResponseReturnValue:
+def _show_clashes(card: ApplicationCard, definition: FormDefinition, sent: Mapping[str, Raw], error: ChangedElsewhere) -> ResponseReturnValue:
     """Show the form as it was typed, with what another page kept beside it; saving again overwrites knowingly."""
-    mark = str(PageMark.fresh(card.revision))
-    form = answers_form(definition, lang=shown.lang(), answers={}, mark=mark)
-    form.revision.data = mark
+    kept = queries.answers_of_draft(session(), card.id)
+    shown_values = {**kept, **sent, **{key: kept[key] for key in error.left_alone}}
+    form = answers_form(definition, lang=shown.lang(), answers=shown_values, mark=str(PageMark.fresh(card.revision, kept)))
     for clash in error.clashes:
         form[rules.field_name(clash.key)].errors = [sentence(error)]
     clashes = {clash.key: clash for clash in error.clashes}
-    return _edit_page(card, calls.call_by_id(session(), card.call_id), definition, form, _typed(definition), clashes=clashes, status=409)
+    return _edit_page(card, calls.call_by_id(session(), card.call_id), definition, form, shown_values, clashes=clashes, status=409)
 
 
 def _show_refusal(card: ApplicationCard, definition: FormDefinition, error: Invalid) -> ResponseReturnValue:
-    form = answers_form(definition, lang=shown.lang(), answers={}, mark=request.form.get("revision", ""))
+    """Show the form exactly as it was typed: a text that cannot be kept is in the page alone."""
+    typed: dict[str, Raw] = {}
+    for question in definition.questions:
+        values = request.form.getlist(rules.field_name(question.key))
+        typed[question.key] = values if question.kind is QuestionKind.MULTIPLE else (values or [""])[-1]
+    form = answers_form(definition, lang=shown.lang(), answers=typed, mark=request.form.get("revision", ""))
     form.refuse(error)
-    return _edit_page(card, calls.call_by_id(session(), card.call_id), definition, form, _typed(definition), status=422)
-
-
-def _typed(definition: FormDefinition) -> dict[str, Raw]:
-    return {question.key: request.form.get(rules.field_name(question.key), "") for question in definition.questions}
+    return _edit_page(card, calls.call_by_id(session(), card.call_id), definition, form, typed, status=422)
 
 
 def _show_problems(form: AnswersForm, problems: list[Invalid]) -> None:

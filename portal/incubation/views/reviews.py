@@ -51,7 +51,7 @@ def review(number: int) -> ResponseReturnValue:
     card = queries.review_by_number(session(), number, actor=current_actor())
     values = queries.values_of_review(session(), card.review_id)
     rubric = calls.rubric_by_id(session(), card.rubric_version_id)
-    return _page(card, rubric, review_form(rubric, lang=shown.lang(), values=values, mark=card.fresh_mark()), values)
+    return _page(card, rubric, review_form(rubric, lang=shown.lang(), values=values, mark=str(PageMark.fresh(card.revision, values))), values)
 
 
 @blueprint.post("/reviews/<int:number>")
@@ -63,7 +63,7 @@ def save_review(number: int) -> ResponseReturnValue:
     card = queries.review_by_number(db, number, actor=actor)
     rubric = calls.rubric_by_id(db, card.rubric_version_id)
     sent = {key: request.form[key] for key in (*rubric.keys, *reviews.COMMENTS) if key in request.form and key != request.form.get("take")}
-    form = review_form(rubric, lang=shown.lang(), values={}, mark=card.fresh_mark())
+    kept = queries.values_of_review(db, card.review_id)
     try:
         mark = PageMark.parse(request.form.get("revision"))
         with db.begin_nested():
@@ -71,13 +71,15 @@ def save_review(number: int) -> ResponseReturnValue:
             if request.form.get("action") == "send":
                 reviews.submit(db, number=number, by=actor, now=now)
     except ChangedElsewhere as error:
-        form.revision.data = card.fresh_mark()
+        values = {**kept, **sent, **{key: kept.get(key, "") for key in error.left_alone}}
+        form = review_form(rubric, lang=shown.lang(), values=values, mark=str(PageMark.fresh(card.revision, kept)))
         for clash in error.clashes:
             form[clash.key].errors = [sentence(error)]
-        return _page(card, rubric, form, sent, clashes={clash.key: clash for clash in error.clashes}), 409
+        return _page(card, rubric, form, values, clashes={clash.key: clash for clash in error.clashes}), 409
     except (Invalid, reviews.ReviewClosed) as error:
+        form = review_form(rubric, lang=shown.lang(), values={**kept, **sent}, mark=request.form.get("revision", ""))
         form.refuse(error)
-        return _page(card, rubric, form, sent), 422
+        return _page(card, rubric, form, {**kept, **sent}), 422
     if request.form.get("action") == "send":
         flash(gettext("Your review is sent."), "success")
         return redirect(url_for("incubation.own_reviews"), 303)
@@ -102,9 +104,11 @@ def save_review_field(number: int) -> ResponseReturnValue:
         label = review_form(rubric, lang=shown.lang(), values={}, mark="")[key].label.text
         return _fragment("incubation/_clash.html", 409, clash=error.clashes[0], label=label)
     except DomainError as error:
-        return _fragment("incubation/_saved.html", 422 if isinstance(error, Invalid) else 409, refusal=sentence(error), problem="", words=None, at=now)
+        return _fragment(
+            "incubation/_saved.html", 422 if isinstance(error, Invalid) else 409, field="", refusal=sentence(error), problem="", words=None, at=now
+        )
     scores = _scores(rubric, queries.values_of_review(db, card.review_id))
-    return _fragment("incubation/_review_state.html", 200, **_state(rubric, scores), saved_at=now)
+    return _fragment("incubation/_review_state.html", 200, **_state(rubric, scores), saved_at=now, field=key)
 
 
 def _fragment(template: str, status: int, **context: object) -> Response:
@@ -132,6 +136,7 @@ def _page(card: ReviewCard, rubric: Rubric, form: MarkedForm, values: dict[str, 
         form=form,
         values=values,
         saved_at=card.saved_at,
+        field="",
         **_state(rubric, scores),
         sections=shown.sections(definition, card.content["answers"]),
         clashes=clashes or {},
