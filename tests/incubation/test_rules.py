@@ -139,7 +139,9 @@ def test_a_mark_knows_which_fields_its_page_left_alone() -> None:
     assert not mark.left_alone("goal", "changed", page="another")
     assert not mark.left_alone("fields", ["b", "a"], page="another")
     assert not mark.left_alone("goal", "كرمة", page=mark.page)
-    assert not mark.left_alone("unknown", "", page="another")
+    assert mark.left_alone("never answered", "", page="another")
+    assert mark.left_alone("never ticked", [], page="another")
+    assert not mark.left_alone("never answered", "now", page="another")
 
 
 def test_a_missing_score_is_missing_and_never_zero() -> None:

@@ -17,8 +17,11 @@ _MARK = re.compile(r"([0-9a-f]{16})\.([0-9]{1,15})(?:\.((?:[a-z0-9_]{1,40}=[0-9a
 
 
 def digest(value: object) -> str:
-    """Return eight hexadecimal digits that tell one value of a field from another."""
-    return hashlib.sha256(json.dumps(value, ensure_ascii=False).encode()).hexdigest()[:8]
+    """Return eight hexadecimal digits that tell one value of a field from another; nothing is nothing, of any kind."""
+    return hashlib.sha256(json.dumps(value or "", ensure_ascii=False).encode()).hexdigest()[:8]
+
+
+NOTHING = digest("")
 
 
 @dataclass(frozen=True)
@@ -52,4 +55,4 @@ class PageMark:
 
     def left_alone(self, key: str, value: object, *, page: str) -> bool:
         """Return whether the page sends a field as it showed it, and another page made the field's last change."""
-        return page != self.page and self.shown.get(key) == digest(value)
+        return page != self.page and self.shown.get(key, NOTHING) == digest(value)
