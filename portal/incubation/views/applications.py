@@ -20,7 +20,6 @@ from portal.incubation.rules import answers as rules
 from portal.incubation.rules.answers import FIELD_PREFIX, Raw
 from portal.incubation.rules.marks import PageMark
 from portal.incubation.rules.questions import FormDefinition, QuestionKind
-from portal.incubation.rules.receipts import canonical
 from portal.incubation.rules.texts import said
 from portal.incubation.states import APPLICATION_WORDS, APPLICATIONS, ApplicationState
 from portal.incubation.views import shown
@@ -243,36 +242,6 @@ def _edit_page(
     return page, status
 
 
-@blueprint.get("/applications/<int:number>/receipt")
-@access.signed_in
-def receipt(number: int) -> ResponseReturnValue:
-    """Show when the application arrived and the SHA-256 of what was submitted."""
-    db = session()
-    card = queries.own_by_number(db, number, actor=current_actor())
-    content = queries.submitted_content(db, card.id)
-    definition = calls.form_by_id(db, card.form_version_id)
-    return render_template(
-        "incubation/receipt.html",
-        card=card,
-        call=calls.call_by_id(db, card.call_id),
-        sections=shown.sections(definition, content["answers"]),
-        consent=content["consent"],
-        next=gettext(APPLICATION_WORDS[card.state].next),
-    )
-
-
-@blueprint.get("/applications/<int:number>/receipt.json")
-@access.signed_in
-def receipt_file(number: int) -> ResponseReturnValue:
-    """Give the very bytes whose SHA-256 the receipt shows."""
-    db = session()
-    card = queries.own_by_number(db, number, actor=current_actor())
-    body = canonical(queries.submitted_content(db, card.id))
-    response = Response(body, mimetype="application/json")
-    response.headers["Content-Disposition"] = f'attachment; filename="application-{card.number}.json"'
-    return response
-
-
 @blueprint.post("/applications/<int:number>/withdraw")
 @access.signed_in
 @once_view
@@ -281,22 +250,3 @@ def withdraw(number: int) -> ResponseReturnValue:
     operations.withdraw(session(), number=number, by=current_actor(), now=clock.now())
     flash(gettext("The application is withdrawn."), "success")
     return redirect(url_for("incubation.application", number=number), 303)
-
-
-@blueprint.get("/applications/<int:number>/decision")
-@access.signed_in
-def decision(number: int) -> ResponseReturnValue:
-    """Show the released decision: the award letter, or the reasons of another outcome."""
-    db = session()
-    card = queries.own_by_number(db, number, actor=current_actor())
-    released = queries.decision_of(db, card.id, is_released=True)
-    if released is None:
-        raise NotFound
-    return render_template(
-        "incubation/decision.html",
-        card=card,
-        call=calls.call_by_id(db, card.call_id),
-        decision=released,
-        badge_of=shown.application_badge(card.state, for_staff=False),
-        comments=queries.comments_to_applicant(db, card.id),
-    )
