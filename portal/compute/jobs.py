@@ -143,4 +143,3 @@ def _try_again(ctx: JobContext, launch: starts.Launch) -> None:
 def _give_up(ctx: JobContext, session_id: uuid.UUID, failure: Failure) -> None:
     with ctx.transaction() as db:
         starts.give_up(db, session_id=session_id, failure=failure, by=WORKER, now=clock.now())
-

@@ -60,5 +60,3 @@ class GrantForm(Form):
         """Refuse an end before the beginning."""
         if isinstance(field.data, date) and isinstance(self.begins_on.data, date) and field.data < self.begins_on.data:
             raise ValidationError(gettext("The end must lie in the future and after the beginning."))
-
-

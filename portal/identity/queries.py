@@ -276,11 +276,7 @@ def organisation_of(db: Session, organisation_id: uuid.UUID, *, actor: Actor) ->
 def members_of(db: Session, organisation_id: uuid.UUID, *, mark: str | None) -> Page[MemberRow]:
     """Return one page of an organisation's members; the caller has checked that the reader is one."""
     columns: tuple[Any, ...] = (Membership.person_id, Person.display_name, Membership.role, Membership.joined_at)
-    query: Select[Any] = (
-        select(*columns)
-        .join(Person, Person.id == Membership.person_id)
-        .where(Membership.organisation_id == organisation_id)
-    )
+    query: Select[Any] = select(*columns).join(Person, Person.id == Membership.person_id).where(Membership.organisation_id == organisation_id)
     page = page_of(db, query, Membership.person_id, mark=mark, is_newest_first=False, key_name="person_id")
     return page.map(lambda row: MemberRow(row.person_id, row.display_name, MembershipRole(row.role), row.joined_at))
 

@@ -82,7 +82,11 @@ def install(app: Flask) -> None:
 
 def wants_json() -> bool:
     """Return whether the caller is a machine."""
-    return current_app.config.get("PORTAL_JSON_ONLY", False) or request.path.startswith(("/hub-api/", "/api/")) or request.accept_mimetypes.best == "application/json"
+    return (
+        current_app.config.get("PORTAL_JSON_ONLY", False)
+        or request.path.startswith(("/hub-api/", "/api/"))
+        or request.accept_mimetypes.best == "application/json"
+    )
 
 
 def _domain_error(error: DomainError) -> Response:

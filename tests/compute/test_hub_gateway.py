@@ -47,7 +47,13 @@ def check_contract(hub: Hub, issue: Callable[[str, str], str], take_away: Callab
     assert hub.servers() == []
 
     take_away()
-    for call in (lambda: hub.ensure_user("u-1"), lambda: hub.start("u-1", "s-2", ticket="A" * 43), lambda: hub.stop("u-1", "s-2"), hub.servers, lambda: hub.server("u-1", "s-2")):
+    for call in (
+        lambda: hub.ensure_user("u-1"),
+        lambda: hub.start("u-1", "s-2", ticket="A" * 43),
+        lambda: hub.stop("u-1", "s-2"),
+        hub.servers,
+        lambda: hub.server("u-1", "s-2"),
+    ):
         with pytest.raises(HubAway):
             call()
 
@@ -89,7 +95,10 @@ def test_troubles_of_the_wire_are_a_hub_that_is_away(error: httpx.HTTPError) -> 
         gateway(fail).servers()
 
 
-@pytest.mark.parametrize("answer", [httpx.Response(200, text="<html>"), httpx.Response(200, json=[]), httpx.Response(200, json={"items": []}), httpx.Response(502), httpx.Response(504)])
+@pytest.mark.parametrize(
+    "answer",
+    [httpx.Response(200, text="<html>"), httpx.Response(200, json=[]), httpx.Response(200, json={"items": []}), httpx.Response(502), httpx.Response(504)],
+)
 def test_answers_that_are_not_the_hubs_are_a_hub_that_is_away(answer: httpx.Response) -> None:
     with pytest.raises(HubAway):
         gateway(lambda request: answer).servers()

@@ -1,7 +1,5 @@
 """Jobs against a hub in memory: starts, stops, and the reconciler's look each minute."""
 
-
-
 from datetime import datetime, timedelta
 
 import pytest
@@ -275,7 +273,9 @@ def test_windows_roll_while_there_is_credit(db: Session, now: datetime, at, hub:
     assert_sound(db)
 
 
-def test_f33_when_credit_ends_the_person_is_warned_and_the_server_stops_within_the_window(db: Session, now: datetime, at, hub: FakeHub, work, reconcile) -> None:
+def test_f33_when_credit_ends_the_person_is_warned_and_the_server_stops_within_the_window(
+    db: Session, now: datetime, at, hub: FakeHub, work, reconcile
+) -> None:
     ada = make.spender(db, now=now, balance=0)
     ledger_make.lot(db, ada.wallet_id, now=now, amount_ucr=credits_ucr(1))
     session_id, plugin = started_up(db, ada, work, now)

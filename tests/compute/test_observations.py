@@ -221,7 +221,9 @@ def test_another_generation_is_kept_and_not_billed(db: Session, now: datetime) -
     assert make.row_of(db, session_id).proven_s == 60
 
 
-@pytest.mark.parametrize(("agent", "items"), [("", []), ("a b", []), ("hub-1", [{"offset": -1}]), ("hub-1", [{}]), ("hub-1", [{"offset": n} for n in range(MOST_OBSERVATIONS + 1)])])
+@pytest.mark.parametrize(
+    ("agent", "items"), [("", []), ("a b", []), ("hub-1", [{"offset": -1}]), ("hub-1", [{}]), ("hub-1", [{"offset": n} for n in range(MOST_OBSERVATIONS + 1)])]
+)
 def test_a_delivery_that_cannot_be_acknowledged_is_refused(db: Session, now: datetime, agent: str, items: list[dict[str, object]]) -> None:
     with pytest.raises(MalformedDelivery):
         make.deliver(db, items, now=now, agent=agent)

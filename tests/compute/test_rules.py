@@ -59,7 +59,10 @@ def test_two_boots_are_added() -> None:
 
 
 def test_f23_a_jump_of_the_wall_clock_changes_no_second() -> None:
-    jumped = [Sight(A, BOOT_NS + at * 10**9, BEGAN + timedelta(seconds=at) + jump, None) for at, jump in ((0, timedelta()), (60, timedelta(hours=1)), (120, -timedelta(hours=1)))]
+    jumped = [
+        Sight(A, BOOT_NS + at * 10**9, BEGAN + timedelta(seconds=at) + jump, None)
+        for at, jump in ((0, timedelta()), (60, timedelta(hours=1)), (120, -timedelta(hours=1)))
+    ]
     life = rules.proven(rules.spans(jumped).values())
 
     assert life is not None

@@ -51,7 +51,12 @@ def test_request_holds_the_first_window_and_a_device_and_enqueues_the_start(db: 
     assert (row.state, row.label, row.slug) == ("requested", "Tokeniser training", f"s-{row.number}")
     assert held(db, ada, now) == (credits_ucr(1), credits_ucr(99))
     assert db.execute(select(func.count()).select_from(DeviceHold).where(DeviceHold.session_id == session_id)).scalar_one() == 1
-    assert db.execute(text("SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'compute.start_session' AND args->>'session_id' = :id"), {"id": str(session_id)}).scalar_one() == 1
+    assert (
+        db.execute(
+            text("SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'compute.start_session' AND args->>'session_id' = :id"), {"id": str(session_id)}
+        ).scalar_one()
+        == 1
+    )
 
 
 def test_request_without_enough_credit_changes_nothing(db: Session, now: datetime) -> None:
@@ -236,7 +241,11 @@ def test_prices_never_overlap_and_never_change(db: Session, now: datetime) -> No
         prices.set_price(db, profile_id=profile.id, rate_ucr_per_hour=1, starts_at=now - timedelta(days=1), by=make.TESTS, now=now)
     prices.set_price(db, profile_id=profile.id, rate_ucr_per_hour=credits_ucr(30), starts_at=now + timedelta(days=1), by=make.TESTS, now=now)
 
-    query = select(PriceVersion.rate_ucr_per_hour, PriceVersion.starts_at, PriceVersion.ends_at).where(PriceVersion.profile_id == profile.id).order_by(PriceVersion.starts_at)
+    query = (
+        select(PriceVersion.rate_ucr_per_hour, PriceVersion.starts_at, PriceVersion.ends_at)
+        .where(PriceVersion.profile_id == profile.id)
+        .order_by(PriceVersion.starts_at)
+    )
     assert db.execute(query).all() == [(credits_ucr(28), now, now + timedelta(days=1)), (credits_ucr(30), now + timedelta(days=1), None)]
     with pytest.raises(IntegrityError), db.begin_nested():
         db.execute(text("UPDATE price_version SET rate_ucr_per_hour = 1"))

@@ -1,7 +1,5 @@
 """Pages of compute as people see them: launch, live session, history, limits, pool."""
 
-
-
 import json
 import re
 from datetime import datetime, timedelta
@@ -62,7 +60,17 @@ def form(client: FlaskClient, db: Session, by: make.Spender, **change: str) -> d
 def test_launch_shows_price_energy_hold_and_what_stays_before_the_button(client: FlaskClient, ada: make.Spender) -> None:
     text = text_of(client.get("/sessions/new?profile=h100-full&hours=2"))
 
-    for words in ("Full H100", "28.00", "2 h at 28.00 credits/h 56.00", "Energy, estimated 1.68 kWh", "Held when it starts 7.00 credits", "Balance 100.00", "Held 7.00", "Free 93.00", "Start Full H100"):
+    for words in (
+        "Full H100",
+        "28.00",
+        "2 h at 28.00 credits/h 56.00",
+        "Energy, estimated 1.68 kWh",
+        "Held when it starts 7.00 credits",
+        "Balance 100.00",
+        "Held 7.00",
+        "Free 93.00",
+        "Start Full H100",
+    ):
         assert words in text, words
 
 
@@ -117,7 +125,15 @@ def test_a21_launch_from_a_project_of_others_is_not_found(client: FlaskClient, d
 def test_a22_fields_that_the_form_does_not_have_are_ignored(client: FlaskClient, db: Session, now: datetime, ada: make.Spender) -> None:
     other = people.person(db, now=now)
     db.commit()
-    extra = {"rate_ucr_per_hour": "1", "state": "running", "person_id": str(other.id), "duration_s": "1", "open_path": "//evil.example", "memory_limit_bytes": "1", "generation": "9"}
+    extra = {
+        "rate_ucr_per_hour": "1",
+        "state": "running",
+        "person_id": str(other.id),
+        "duration_s": "1",
+        "open_path": "//evil.example",
+        "memory_limit_bytes": "1",
+        "generation": "9",
+    }
 
     client.post("/sessions/new", data=form(client, db, ada) | extra)
 
@@ -187,7 +203,9 @@ def test_a_session_coming_up_shows_its_steps_and_asks_again_each_second(client: 
     assert "Open JupyterLab" not in text_of(answer)
 
 
-def test_a_running_session_shows_time_cost_energy_and_the_way_in(client: FlaskClient, db: Session, now: datetime, at, ada: make.Spender, settings: Settings) -> None:
+def test_a_running_session_shows_time_cost_energy_and_the_way_in(
+    client: FlaskClient, db: Session, now: datetime, at, ada: make.Spender, settings: Settings
+) -> None:
     session_id, plugin = make.running(db, ada, now=now, label="Tokeniser training", duration_s=7200)
     make.deliver(db, [plugin.seen(600)], now=now + timedelta(seconds=600))
     db.commit()
@@ -197,7 +215,11 @@ def test_a_running_session_shows_time_cost_energy_and_the_way_in(client: FlaskCl
     answer = client.get(f"/sessions/{row.number}")
 
     text = text_of(answer)
-    ends, held, proven = shown(client, now + timedelta(hours=2)), shown(client, now + timedelta(minutes=15)), shown(client, now + timedelta(minutes=10), "clock(seconds=true)")
+    ends, held, proven = (
+        shown(client, now + timedelta(hours=2)),
+        shown(client, now + timedelta(minutes=15)),
+        shown(client, now + timedelta(minutes=10), "clock(seconds=true)"),
+    )
     for words in (
         "Tokeniser training",
         f"Running, ends at {ends}",
@@ -243,11 +265,21 @@ def test_an_ended_session_shows_its_receipt_to_the_second(client: FlaskClient, d
 
     text = text_of(client.get(f"/sessions/{make.row_of(db, session_id).number}"))
 
-    for words in ("Time used 1 h 02 min 05 s", "Seconds, each charged once 3 725", "Price 4.00 credits/h", "Energy, estimated 0.12 kWh", "Charged 4.138888 credits", "It ended by itself"):
+    for words in (
+        "Time used 1 h 02 min 05 s",
+        "Seconds, each charged once 3 725",
+        "Price 4.00 credits/h",
+        "Energy, estimated 0.12 kWh",
+        "Charged 4.138888 credits",
+        "It ended by itself",
+    ):
         assert words in text, words
 
 
-@pytest.mark.parametrize(("failure", "sentence"), [("hub_away", "The hub does not answer. Nothing was charged."), ("hub_refused", "The hub could not start the machine. Nothing was charged.")])
+@pytest.mark.parametrize(
+    ("failure", "sentence"),
+    [("hub_away", "The hub does not answer. Nothing was charged."), ("hub_refused", "The hub could not start the machine. Nothing was charged.")],
+)
 def test_a_failed_start_says_that_nothing_was_charged(client: FlaskClient, db: Session, now: datetime, ada: make.Spender, failure: str, sentence: str) -> None:
     from portal.compute.operations import starts
     from portal.compute.states import Failure
@@ -326,7 +358,11 @@ def test_labels_of_people_are_text_never_markup(client: FlaskClient, db: Session
     session_id = make.requested(db, ada, now=now, label=label)
     db.commit()
 
-    for path in (f"/sessions/{make.row_of(db, session_id).number}", "/sessions/", f"/sessions/new?profile={quote(label)}&project={quote(label)}&hours={quote(label)}"):
+    for path in (
+        f"/sessions/{make.row_of(db, session_id).number}",
+        "/sessions/",
+        f"/sessions/new?profile={quote(label)}&project={quote(label)}&hours={quote(label)}",
+    ):
         html = client.get(path).get_data(as_text=True)
         assert "<script>alert" not in html
         assert "<img src=x" not in html
@@ -396,7 +432,14 @@ def test_every_page_renders_in_every_language(client: FlaskClient, db: Session, 
     client.set_cookie("lang", language, domain="127.0.0.1")
     numbers = [make.row_of(db, key).number for key in (running, ended, coming)]
 
-    for path in ["/sessions/", "/sessions/new", "/sessions/new?profile=h100-full", "/sessions/limits", "/sessions/pool", *(f"/sessions/{number}" for number in numbers)]:
+    for path in [
+        "/sessions/",
+        "/sessions/new",
+        "/sessions/new?profile=h100-full",
+        "/sessions/limits",
+        "/sessions/pool",
+        *(f"/sessions/{number}" for number in numbers),
+    ]:
         answer = client.get(path)
         assert answer.status_code == 200, path
         assert f'<html lang="{language}" dir="{"rtl" if language == "ar" else "ltr"}"' in answer.get_data(as_text=True)

@@ -8,7 +8,6 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from portal.core import limits, once
 from portal.core.errors import TooMany
-from portal.desk import jobs as desk
 from tests.conftest import RunJobs
 
 MINUTE = timedelta(minutes=1)
@@ -39,4 +38,3 @@ def test_tidy_forgets_old_counters_and_once_tokens_alone(session_maker: sessionm
     assert "desk.tidy" in run_jobs()
     assert db.execute(text("SELECT key FROM limit_window")).scalars().all() == ["door 0"]
     assert db.execute(text("SELECT count(*) FROM once_token")).scalar_one() == 1
-    assert desk.KEEP_LIMITS == timedelta(days=2)

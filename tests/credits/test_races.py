@@ -64,7 +64,15 @@ def test_f28_the_same_authorisation_twenty_times_at_once_has_one_effect(own_sess
 
     def same(db: Session) -> object:
         return meters.authorise(
-            db, session_id=session_id, generation=1, wallet_id=wallet_id, charge_class="cpu", rate_ucr_per_hour=credits_ucr(4), label="Lab", by=make.TESTS, now=now
+            db,
+            session_id=session_id,
+            generation=1,
+            wallet_id=wallet_id,
+            charge_class="cpu",
+            rate_ucr_per_hour=credits_ucr(4),
+            label="Lab",
+            by=make.TESTS,
+            now=now,
         )
 
     results = in_parallel(own_sessions, [same] * 20)

@@ -96,8 +96,10 @@ CORRUPTIONS = {
     "an asset that does not sum to zero": (10, "UPDATE ledger_entry SET amount_ucr = amount_ucr - 1 WHERE id = (SELECT max(id) FROM ledger_entry)"),
     "a share's figures against the journal": (
         10,
-        ("WITH moved AS (UPDATE hold_share SET captured_ucr = captured_ucr - 1, released_ucr = released_ucr + 1 WHERE captured_ucr > 0 RETURNING hold_id)"
-        " UPDATE hold SET captured_ucr = captured_ucr - m.lots, released_ucr = released_ucr + m.lots FROM (SELECT hold_id, count(*) AS lots FROM moved GROUP BY 1) m WHERE m.hold_id = hold.id"),
+        (
+            "WITH moved AS (UPDATE hold_share SET captured_ucr = captured_ucr - 1, released_ucr = released_ucr + 1 WHERE captured_ucr > 0 RETURNING hold_id)"
+            " UPDATE hold SET captured_ucr = captured_ucr - m.lots, released_ucr = released_ucr + m.lots FROM (SELECT hold_id, count(*) AS lots FROM moved GROUP BY 1) m WHERE m.hold_id = hold.id"
+        ),
     ),
     "a meter's debt": (10, "UPDATE meter SET debt_ucr = debt_ucr - 1 WHERE debt_ucr > 0"),
     "a meter's windows": (10, "UPDATE meter SET window_count = window_count + 1"),

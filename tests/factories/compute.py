@@ -1,10 +1,10 @@
 """A pool, people who may pay, sessions and what a plug-in would see of them, made by the real operations.
 
-    ada = spender(db, now=now)                         person, project, wallet with credits
-    session_id = requested(db, ada, now=now)
-    grant = started(db, session_id, now=now)           the hub redeemed the ticket
-    seen = Plugin(session_id)                          builds observations of one process
-    deliver(db, [seen.started(), seen.seen(60)], now=now)
+ada = spender(db, now=now)                         person, project, wallet with credits
+session_id = requested(db, ada, now=now)
+grant = started(db, session_id, now=now)           the hub redeemed the ticket
+seen = Plugin(session_id)                          builds observations of one process
+deliver(db, [seen.started(), seen.seen(60)], now=now)
 """
 
 import uuid

@@ -19,7 +19,9 @@ _numbers = count(1)
 
 def fund(db: Session, *, now: datetime, budget_ucr: int = credits_ucr(1_000_000), slug: str | None = None) -> uuid.UUID:
     """Open a fund."""
-    return funds.open(db, slug=slug or f"fund-{next(_numbers)}", name="Green compute fund", sponsor="Region of Tetouan", budget_ucr=budget_ucr, by=TESTS, now=now)
+    return funds.open(
+        db, slug=slug or f"fund-{next(_numbers)}", name="Green compute fund", sponsor="Region of Tetouan", budget_ucr=budget_ucr, by=TESTS, now=now
+    )
 
 
 def wallet(db: Session, *, now: datetime, name: str = "Darija speech") -> uuid.UUID:

@@ -1,8 +1,8 @@
 """People for tests, made by the real operations; their password is hashed once a run.
 
-    ada = person(db, roles=[Role.STAFF], now=now)     a PersonCard: id, number, slug, email, actor, …
-    sign_in(client, ada)                              opens a real session and gives the browser its cookie
-    client.post(url, data=csrf(client) | {...})       the CSRF token of this browser's session, and a once-token
+ada = person(db, roles=[Role.STAFF], now=now)     a PersonCard: id, number, slug, email, actor, …
+sign_in(client, ada)                              opens a real session and gives the browser its cookie
+client.post(url, data=csrf(client) | {...})       the CSRF token of this browser's session, and a once-token
 """
 
 from collections.abc import Iterable

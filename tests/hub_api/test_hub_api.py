@@ -1,7 +1,5 @@
 """The hub's interface over HTTP: who gets in, what a ticket gives, what a delivery answers."""
 
-
-
 import json
 import threading
 from collections.abc import Iterator
@@ -118,7 +116,10 @@ def test_a_session_that_is_not_starting_is_a_conflict(hub_client: FlaskClient, k
     assert (answer.status_code, answer.get_json()["code"]) == (409, "session_not_starting")
 
 
-@pytest.mark.parametrize("body", [b"", b"null", b"[]", b"{", b'{"ticket": 1}', b'{"ticket": "a b", "username": "u", "server": "s"}', b"[" * 100_000, b"\xff\xfe", b'{"ticket": "\\ud800"}'])
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"null", b"[]", b"{", b'{"ticket": 1}', b'{"ticket": "a b", "username": "u", "server": "s"}', b"[" * 100_000, b"\xff\xfe", b'{"ticket": "\\ud800"}'],
+)
 @pytest.mark.parametrize("path", ["/tickets/redeem", "/observations"])
 def test_a_body_that_is_no_request_is_refused(hub_client: FlaskClient, key, path: str, body: bytes) -> None:
     answer = hub_client.post(BASE + path, data=body, headers=key | {"Content-Type": "application/json"})
@@ -134,7 +135,9 @@ def test_a_delivery_is_answered_as_the_plugin_reads_it(hub_client: FlaskClient, 
     grant = hub_client.post(BASE + "/tickets/redeem", json=launch[0], headers=key).get_json()
     plugin = make.Plugin(grant["session_id"], begins_at=now)
 
-    answer = hub_client.post(BASE + "/observations", json={"agent": "hub-1", "observations": [plugin.started(offset=1), plugin.seen(0.5, offset=2)]}, headers=key)
+    answer = hub_client.post(
+        BASE + "/observations", json={"agent": "hub-1", "observations": [plugin.started(offset=1), plugin.seen(0.5, offset=2)]}, headers=key
+    )
 
     assert answer.status_code == 200
     parsed = parse_delivery_answer(answer.get_json())
@@ -149,7 +152,13 @@ def test_a_delivery_with_a_gap_asks_again_and_an_empty_one_tells_how_far(hub_cli
     def deliver(*items: object) -> int:
         return hub_client.post(BASE + "/observations", json={"agent": "hub-1", "observations": items}, headers=key).get_json()["acknowledged_offset"]
 
-    assert [deliver(plugin.started(offset=1)), deliver(plugin.seen(0.2, offset=5)), deliver(), deliver(plugin.seen(0.1, offset=2)), deliver()] == [1, 1, 1, 2, 2]
+    assert [deliver(plugin.started(offset=1)), deliver(plugin.seen(0.2, offset=5)), deliver(), deliver(plugin.seen(0.1, offset=2)), deliver()] == [
+        1,
+        1,
+        1,
+        2,
+        2,
+    ]
 
 
 def test_an_unreadable_agent_is_refused(hub_client: FlaskClient, key) -> None:
@@ -163,7 +172,9 @@ def test_the_hubs_worker_serves_no_page_and_the_portal_no_ticket(hub_client: Fla
     assert client.post(BASE + "/tickets/redeem", json={}, headers=key).status_code == 404
 
 
-def test_parallel_redemptions_over_two_connections_give_one_grant(own_database: Engine, own_sessions: sessionmaker[Session], settings: Settings, at, now: datetime) -> None:
+def test_parallel_redemptions_over_two_connections_give_one_grant(
+    own_database: Engine, own_sessions: sessionmaker[Session], settings: Settings, at, now: datetime
+) -> None:
     with own_sessions() as db, db.begin():
         launched = make.launched(db, make.requested(db, make.spender(db, now=now), now=now), now=now)
     own = replace(settings, database_url=own_database.url.render_as_string(hide_password=False))

@@ -1,6 +1,5 @@
 """A12: attempts are limited per account, per address and for everybody; a store that fails refuses."""
 
-
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta

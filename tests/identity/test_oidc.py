@@ -1,6 +1,5 @@
 """The OpenID Connect provider: one flow, nothing lenient. The hub is its client."""
 
-
 import base64
 import hashlib
 import json
@@ -470,7 +469,17 @@ def forged(app: Flask, ada) -> dict[str, str]:
     }
 
 
-FORGERIES = ["none", "hs256 with the public key", "another key under our kid", "embedded jwk", "jku", "other issuer", "other audience", "other person", "rubbish"]
+FORGERIES = [
+    "none",
+    "hs256 with the public key",
+    "another key under our kid",
+    "embedded jwk",
+    "jku",
+    "other issuer",
+    "other audience",
+    "other person",
+    "rubbish",
+]
 
 
 @pytest.mark.parametrize("kind", FORGERIES)

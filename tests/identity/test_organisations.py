@@ -1,6 +1,5 @@
 """Organisations, invitations and members."""
 
-
 import threading
 import uuid
 from datetime import datetime, timedelta
@@ -133,9 +132,7 @@ def test_invitation_works_once(app: Flask, client: FlaskClient, db: Session, set
 
 
 @pytest.mark.parametrize("how", ["withdrawn", "replaced", "old"])
-def test_invitation_that_is_over_gives_nothing(
-    app: Flask, client: FlaskClient, db: Session, settings: Settings, run_jobs, now: datetime, how: str
-) -> None:
+def test_invitation_that_is_over_gives_nothing(app: Flask, client: FlaskClient, db: Session, settings: Settings, run_jobs, now: datetime, how: str) -> None:
     owner, guest = people.person(db, now=now), people.person(db, email="guest@example.org", now=now)
     organisation_id = opened(db, owner, now)
     link = invited(client, db, settings, run_jobs, owner, organisation_id, guest.email)

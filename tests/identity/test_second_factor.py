@@ -1,6 +1,5 @@
 """Codes from an app and recovery codes: asked for, limited, used once, also by two requests at once."""
 
-
 import base64
 import hmac
 import re
@@ -82,7 +81,9 @@ def test_a09_code_gives_a_new_session_secret(client: FlaskClient, db: Session, n
     assert not is_signed_in(thief)
 
 
-def test_a10_other_sessions_die_when_codes_are_switched_on_and_off(app: Flask, client: FlaskClient, db: Session, settings: Settings, run_jobs, now: datetime) -> None:
+def test_a10_other_sessions_die_when_codes_are_switched_on_and_off(
+    app: Flask, client: FlaskClient, db: Session, settings: Settings, run_jobs, now: datetime
+) -> None:
     ada = people.person(db, now=now)
     thief = app.test_client()
     people.sign_in(thief, ada)

@@ -1,6 +1,5 @@
 """Sessions: their cookie, their end, where one is signed in, and what leads elsewhere."""
 
-
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -168,7 +167,11 @@ def test_last_seen_is_written_at_most_once_a_minute(client: FlaskClient, db: Ses
 def test_devices_are_listed_and_signed_out_one_by_one(app: Flask, client: FlaskClient, db: Session, now: datetime) -> None:
     ada = people.person(db, now=now)
     phone = app.test_client()
-    phone.post("/sign-in", data=people.csrf(phone) | {"email": ada.email, "password": people.PASSWORD}, headers={"User-Agent": "Mozilla/5.0 (Android 15) Firefox/150.0"})
+    phone.post(
+        "/sign-in",
+        data=people.csrf(phone) | {"email": ada.email, "password": people.PASSWORD},
+        headers={"User-Agent": "Mozilla/5.0 (Android 15) Firefox/150.0"},
+    )
     people.sign_in(client, ada)
     page = client.get("/security").text
     assert "Firefox, Android" in page
@@ -216,7 +219,16 @@ def test_list_of_devices_costs_the_same_with_one_and_three(app: Flask, client: F
     assert len(own) == 3
 
 
-EVIL = ["//evil.example", "/\\evil.example", "https:evil.example", "https://evil.example", "%2f%2fevil.example", "/%2fevil.example", "javascript:alert(1)", "\t//evil.example"]
+EVIL = [
+    "//evil.example",
+    "/\\evil.example",
+    "https:evil.example",
+    "https://evil.example",
+    "%2f%2fevil.example",
+    "/%2fevil.example",
+    "javascript:alert(1)",
+    "\t//evil.example",
+]
 
 
 @pytest.mark.parametrize("target", EVIL)
@@ -271,7 +283,18 @@ def test_times_are_shown_in_the_persons_zone(client: FlaskClient, db: Session, n
 def test_a22_profile_changes_nothing_but_its_three_fields(client: FlaskClient, db: Session, now: datetime) -> None:
     ada = people.person(db, now=now)
     people.sign_in(client, ada)
-    post(client, "/profile", display_name="Ada L.", language="fr", zone="Europe/Paris", email="x@example.org", is_active="", number="7", roles="administrator", confirmed_at="")
+    post(
+        client,
+        "/profile",
+        display_name="Ada L.",
+        language="fr",
+        zone="Europe/Paris",
+        email="x@example.org",
+        is_active="",
+        number="7",
+        roles="administrator",
+        confirmed_at="",
+    )
 
     row = db.execute(text("SELECT display_name, language, zone, email, is_active, number FROM person WHERE id = :id"), {"id": ada.id}).one()
     assert row == ("Ada L.", "fr", "Europe/Paris", ada.email, True, ada.number)

@@ -1,6 +1,5 @@
 """Sign-up, confirmation and new passwords, by the mails that people get."""
 
-
 import statistics
 import time
 from datetime import datetime, timedelta

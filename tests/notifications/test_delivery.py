@@ -213,9 +213,7 @@ def test_a21_message_of_another_is_not_found(client: FlaskClient, db: Session, r
     assert "Atlas Vision" in client.get("/messages").text
 
 
-def test_mail_page_exists_in_development_alone(
-    app: Flask, client: FlaskClient, db: Session, settings: Settings, run_jobs, now: datetime, monkeypatch
-) -> None:
+def test_mail_page_exists_in_development_alone(app: Flask, client: FlaskClient, db: Session, settings: Settings, run_jobs, now: datetime, monkeypatch) -> None:
     message_id = queue(db, now, is_secret=True)
     db.commit()
     run_jobs()

@@ -115,7 +115,9 @@ def _running_session(db: Session) -> int:
     person = identity.person_by_email(db, people.FOUNDER.email)
     assert person is not None
     project = projects.projects_of(db, person.id)[0]
-    session_id = operations.request(db, project_id=project.id, profile_slug="h100-slice-40", duration_s=7200, label="ضبط النموذج", by=person.actor, now=began_at)
+    session_id = operations.request(
+        db, project_id=project.id, profile_slug="h100-slice-40", duration_s=7200, label="ضبط النموذج", by=person.actor, now=began_at
+    )
     launch = starts.begin(db, session_id=session_id, by=HUB, now=began_at)
     assert launch is not None
     tickets.redeem(db, token=launch.ticket, username=launch.username, server=launch.server, now=began_at)
@@ -187,5 +189,3 @@ def test_checks_see_mixed_directions(site: Site, browser: Browser) -> None:
 
     assert page.evaluate(MIXED) == ["بقي 14 يوما"]
     page.context.close()
-
-

@@ -26,6 +26,7 @@ SENT: list[dict[str, str]] = []
 
 pytestmark = pytest.mark.browser
 
+
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """Serve the gallery, and a place that saves single fields."""

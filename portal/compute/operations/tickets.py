@@ -183,4 +183,3 @@ def _grant(db: Session, row: ComputeSession, *, username: str, held_until: datet
         held_until=held_until,
         files=[(path, bytes(content)) for path, content in files],
     )
-

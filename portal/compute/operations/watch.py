@@ -66,9 +66,7 @@ def stop_due(db: Session, *, by: Actor, now: datetime) -> None:
 
 def note_look(db: Session, *, did_answer: bool, now: datetime) -> None:
     """Write down that the reconciler looked and whether the hub answered; a gap in looking begins the watch anew."""
-    row = insert(HubWatch).values(
-        id=1, watching_since=now, looked_at=now, answered_at=now if did_answer else None, answering_since=now if did_answer else None
-    )
+    row = insert(HubWatch).values(id=1, watching_since=now, looked_at=now, answered_at=now if did_answer else None, answering_since=now if did_answer else None)
     had_gap = HubWatch.looked_at < now - rules.WATCH_GAP
     answering = func.coalesce(HubWatch.answering_since, now)
     changes = {
@@ -227,4 +225,3 @@ def _unwanted(db: Session, servers: Sequence[SeenServer]) -> list[SeenServer]:
     )
     wanted = {(username, slug) for username, slug in db.execute(query)}
     return [server for server in servers if (server.username, server.server) not in wanted]
-

@@ -71,4 +71,3 @@ def sign_out_others() -> ResponseReturnValue:
     accounts.end_elsewhere(session(), person_id=current_actor().id, except_session_id=this_session_id(), because="signed out everywhere", now=clock.now())
     flash(gettext("All other devices are signed out."), "success")
     return redirect(url_for("identity.security"), 303)
-

@@ -53,9 +53,7 @@ def organisation(organisation_id: uuid.UUID) -> ResponseReturnValue:
     if form.validate_on_submit():
         attempts.count("invite", str(current_actor().id))
         with form.catching():
-            operations.invite(
-                session(), organisation_id=organisation_id, email=str(form.email.data), role=form.role.data, by=current_actor(), now=clock.now()
-            )
+            operations.invite(session(), organisation_id=organisation_id, email=str(form.email.data), role=form.role.data, by=current_actor(), now=clock.now())
             flash(gettext("The invitation is on its way to %(email)s.", email=form.email.data), "success")
             return _back(organisation_id)
     shown = {
@@ -84,9 +82,7 @@ def withdraw_invitation(organisation_id: uuid.UUID, invitation_id: uuid.UUID) ->
 @once_view
 def change_member(organisation_id: uuid.UUID, person_id: uuid.UUID, role: str) -> ResponseReturnValue:
     """Make a member an owner, or an owner a member."""
-    operations.change_role(
-        session(), organisation_id=organisation_id, person_id=person_id, role=MembershipRole(role), by=current_actor(), now=clock.now()
-    )
+    operations.change_role(session(), organisation_id=organisation_id, person_id=person_id, role=MembershipRole(role), by=current_actor(), now=clock.now())
     flash(gettext("The role is changed."), "success")
     return _back(organisation_id)
 
