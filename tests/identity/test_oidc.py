@@ -292,7 +292,7 @@ def test_a03_authorisation_without_s256_is_refused(client: FlaskClient, ada, cha
     assert "Location" not in answer.headers
 
 
-@pytest.mark.parametrize("verifier", [None, "", "x" * 43, CHALLENGE])
+@pytest.mark.parametrize("verifier", [None, "", "x" * 43, CHALLENGE], ids=["none", "empty", "another", "the-challenge"])
 def test_a03_token_without_the_right_verifier_is_refused(client: FlaskClient, hub: FlaskClient, ada, verifier: str | None) -> None:
     code = code_of(client)
 
