@@ -4,9 +4,6 @@ The bare page (bench/reference) shows the same 25 rows with as many bytes, from 
 server. Rounds are interleaved. Also printed: statements a page, and the time at 10,000 rows against 100.
 """
 
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from statistics import median
@@ -14,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
-from bench.machine import ROOT, VAR, fetch, free_port, gunicorn, private_postgres, requests_per_second
+from bench.machine import VAR, fetch, free_port, gunicorn, private_postgres, requests_per_second
 from portal.core import clock, database
 from portal.core.access import Actor, Role
 from portal.core.quantities import credits_ucr
@@ -24,6 +21,7 @@ from portal.incubation import defaults
 from portal.incubation.operations import calls
 from tests.conftest import TEST_ENVIRONMENT, make_settings
 from tests.factories import identity as people
+from tests.queries import count_queries
 
 ROWS = 10_000
 FEW = 100
@@ -45,7 +43,7 @@ def run() -> Iterator[dict[str, Any]]:
             "PORTAL_URL": f"http://127.0.0.1:{port}",
             "PORTAL_DEVELOPMENT": "0",
         }
-        cookie = _populate(url)
+        cookie, statements = _populate(url)
         headers = {"Host": f"127.0.0.1:{port}", "Cookie": cookie, "Accept-Language": "en"}
         with gunicorn("app:app", port=port, environment=environment):
             status, body = fetch(port, _path("many"), headers)
@@ -58,7 +56,6 @@ def run() -> Iterator[dict[str, Any]]:
                 ours, reference, few = _rounds(port, bare_port, headers)
     ratio = median(mine / theirs for mine, theirs in zip(ours, reference, strict=True))
     slower = median(less / more for less, more in zip(few, ours, strict=True))
-    statements = _statements()
     yield {
         "name": "pages",
         "ours": round(median(ours), 1),
@@ -90,8 +87,8 @@ def _path(call: str) -> str:
     return f"/programme/calls/bench-{call}/applications"
 
 
-def _populate(url: str) -> str:
-    """Fill two calls set-based, and return the cookie of a signed-in member of staff."""
+def _populate(url: str) -> tuple[str, int]:
+    """Fill two calls set-based; return the cookie of a signed-in member of staff, and how many statements the page costs."""
     settings = make_settings(url, VAR / "var")
     app = create_app(settings, PORTAL_HOST=None)
     with app.app_context():
@@ -128,7 +125,10 @@ def _populate(url: str) -> str:
     if cookie is None:
         raise RuntimeError("nobody is signed in")
     engine.dispose()
-    return f"{name}={cookie.value}; lang=en"
+    client.get(_path("many"), base_url="http://127.0.0.1")
+    with count_queries() as seen:
+        client.get(_path("many"), base_url="http://127.0.0.1")
+    return f"{name}={cookie.value}; lang=en", len(seen)
 
 
 def _fill(engine: Engine) -> None:
@@ -136,8 +136,9 @@ def _fill(engine: Engine) -> None:
     person = """INSERT INTO person (id, email, display_name, language, zone, is_active, fs_uniquifier, joined_at)
                 SELECT gen_random_uuid(), 'bench-' || n || '@example.org', 'Person ' || n, 'en', 'Africa/Casablanca', true, gen_random_uuid()::text, now()
                 FROM generate_series(1, :rows) n"""
-    application = """INSERT INTO program_application (id, call_id, lead_id, form_version_id, title, state, revision, started_at, saved_at, submitted_at)
-                     SELECT gen_random_uuid(), c.id, p.id, c.form_version_id, 'Venture ' || p.number, 'submitted', 3, now(), now(), now()
+    application = """INSERT INTO program_application (id, call_id, lead_id, form_version_id, title, state, revision, started_at, saved_at,
+                                                      submitted_at, receipt_hash)
+                     SELECT gen_random_uuid(), c.id, p.id, c.form_version_id, 'Venture ' || p.number, 'submitted', 3, now(), now(), now(), repeat('0', 64)
                      FROM program_call c, (SELECT id, number FROM person WHERE email LIKE 'bench-%' ORDER BY number LIMIT :rows) p WHERE c.slug = :slug"""
     reference = """CREATE TABLE bench_reference AS
                    SELECT a.number, a.title, a.state, p.display_name AS applicant FROM program_application a
@@ -150,9 +151,3 @@ def _fill(engine: Engine) -> None:
         connection.execute(text("ALTER TABLE bench_reference ADD PRIMARY KEY (number)"))
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("VACUUM ANALYZE"))
-
-
-def _statements() -> int:
-    """Count the statements of the same page, in a process of its own."""
-    done = subprocess.run([sys.executable, "-m", "bench.statements"], cwd=ROOT, capture_output=True, text=True, check=True)
-    return int(json.loads(done.stdout.splitlines()[-1])["statements"])

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, ScalarSelect, and_, case, cast, extract, func, literal, select, true
+from sqlalchemy import BigInteger, ColumnElement, ScalarSelect, Select, and_, case, cast, extract, func, literal, select, true
 from sqlalchemy.orm import Session, aliased
 from sqlalchemy.sql.selectable import LateralFromClause
 
@@ -74,16 +74,17 @@ def wallet_of_project(db: Session, project_id: uuid.UUID) -> uuid.UUID:
     return wallet_id
 
 
-def running_seconds(now: datetime) -> ColumnElement[int]:
+def running_seconds(now: datetime | ColumnElement[datetime]) -> ColumnElement[int]:
     """Return the seconds that a meter is charged for at `now`: an open one runs until its window's end, a closed one is proven."""
-    until = func.least(literal(now, Instant()), Meter.windows_end_at)
+    at = literal(now, Instant()) if isinstance(now, datetime) else now
+    until = func.least(at, Meter.windows_end_at)
     elapsed_s = cast(func.floor(extract("epoch", until - Meter.started_at)), BigInteger)
     is_running = and_(Meter.state == MeterState.OPEN, Meter.started_at.is_not(None))
     # Evidence past the window is not shown as a cost before it is booked: it may be written off.
     return case((is_running, func.greatest(elapsed_s, Meter.booked_s, 0)), else_=Meter.booked_s)
 
 
-def meter_costs(now: datetime) -> LateralFromClause:
+def meter_costs(now: datetime | ColumnElement[datetime]) -> LateralFromClause:
     """Return meter_id, seconds and cost_ucr of meters, joined laterally: each segment is rounded down once."""
     following = aliased(MeterSegment)
     ends_s = select(following.starts_s).where(following.meter_id == MeterSegment.meter_id, following.segment == MeterSegment.segment + 1).scalar_subquery()
@@ -109,6 +110,11 @@ def balances(db: Session, wallet_ids: Sequence[uuid.UUID], *, now: datetime) -> 
 
 def balances_where(db: Session, condition: ColumnElement[bool], *, now: datetime) -> dict[uuid.UUID, Balance]:
     """Return the balances of the wallets that a condition on Wallet picks; one statement."""
+    return {row.id: balance_of_row(row, now) for row in db.execute(balances_query(condition, now))}
+
+
+def balances_query(condition: ColumnElement[bool], now: datetime | ColumnElement[datetime]) -> Select[Any]:
+    """Return the statement behind `balances_where`; with `now` as a bound parameter it can be kept and used again."""
     cost, debt = meter_costs(now), aliased(LedgerAccount)
     running = (
         select(
@@ -122,28 +128,28 @@ def balances_where(db: Session, condition: ColumnElement[bool], *, now: datetime
         .correlate(Wallet)
         .lateral("run")
     )
-    query = (
+    return (
         select(Wallet.id, _free(now).label("free_ucr"), _held().label("held_ucr"), running.c.unbooked_ucr, running.c.running, running.c.seen_at)
         .add_columns((-debt.balance_ucr).label("debt_ucr"), _given(now).label("given_ucr"))
         .join(debt, debt.id == Wallet.debt_usage_account_id)
         .join(running, true())
         .where(condition)
     )
-    return {row.id: _balance(row, now) for row in db.execute(query)}
 
 
-def _balance(row: Any, now: datetime) -> Balance:
+def balance_of_row(row: Any, now: datetime) -> Balance:
+    """Return a row of `balances_query` as a balance."""
     held_ucr = row.held_ucr - row.unbooked_ucr
     return Balance(row.id, held_ucr + row.free_ucr, held_ucr, row.free_ucr, row.debt_ucr, row.running, row.seen_at, now, row.given_ucr)
 
 
-def _free(now: datetime) -> ScalarSelect[int]:
+def _free(now: datetime | ColumnElement[datetime]) -> ScalarSelect[int]:
     """Return what lots valid at `now` have available: an expired lot counts no more, whether swept or not."""
     query = select(func.coalesce(cast(func.sum(LedgerAccount.balance_ucr), BigInteger), 0)).join(Lot, Lot.available_account_id == LedgerAccount.id)
     return query.where(Lot.wallet_id == Wallet.id, Lot.effective_at <= now, Lot.expires_at > now).correlate(Wallet).scalar_subquery()
 
 
-def _given(now: datetime) -> ScalarSelect[int]:
+def _given(now: datetime | ColumnElement[datetime]) -> ScalarSelect[int]:
     query = select(func.coalesce(cast(func.sum(Lot.issued_ucr), BigInteger), 0)).where(Lot.wallet_id == Wallet.id, Lot.effective_at <= now)
     return query.correlate(Wallet).scalar_subquery()
 

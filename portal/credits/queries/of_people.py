@@ -3,13 +3,16 @@
 import uuid
 from collections.abc import Collection
 from datetime import datetime
+from functools import cache
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, Uuid, bindparam, select
 from sqlalchemy.orm import Session
 
+from portal.core.database import Instant
 from portal.core.errors import NotFound
 from portal.credits.models import Wallet
-from portal.credits.queries.balances import Balance, balances_where
+from portal.credits.queries.balances import Balance, balance_of_row, balances_query, balances_where
 from portal.projects import relations as projects
 from portal.projects.states import MemberRole
 
@@ -24,18 +27,24 @@ def wallets_of_projects(db: Session, project_ids: Collection[uuid.UUID]) -> dict
     return {row.project_id: row.id for row in rows}
 
 
+@cache
+def _of_person() -> Select[Any]:
+    """Return the statement of every page; it is built once a process, because building it costs more than running it."""
+    member, project = projects.member.c, projects.project.c
+    own = (
+        select(member.project_id)
+        .join_from(projects.member, projects.project, project.id == member.project_id)
+        .where(member.person_id == bindparam("person_id", type_=Uuid()), member.role.in_(SPENDERS), project.is_open)
+    )
+    return balances_query(Wallet.project_id.in_(own), bindparam("now", type_=Instant()))
+
+
 def balance_of_person(db: Session, person_id: uuid.UUID, *, now: datetime) -> Balance | None:
     """Return the sum over the wallets of a person's open projects (a learner's course runs apart), None without any.
 
     One statement, as every page shows it. The sum carries the first wallet's id and the oldest evidence of all.
     """
-    member, project = projects.member.c, projects.project.c
-    own = (
-        select(member.project_id)
-        .join_from(projects.member, projects.project, project.id == member.project_id)
-        .where(member.person_id == person_id, member.role.in_(SPENDERS), project.is_open)
-    )
-    found = list(balances_where(db, Wallet.project_id.in_(own), now=now).values())
+    found = [balance_of_row(row, now) for row in db.execute(_of_person(), {"person_id": person_id, "now": now})]
     if not found:
         return None
     seen = [one.seen_at for one in found if one.seen_at is not None]
