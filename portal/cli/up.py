@@ -18,6 +18,7 @@ from types import FrameType
 
 from portal.cli.environment import ROOT, LocalEnvironment, prepare
 from portal.cli.supervisor import Child, Supervisor
+from portal.hub_plugin.proxy import command as proxy_command
 
 PORTAL_WORKERS = 2
 WORKER_QUEUES = {"meter": 2, "start": 4, "bulk": 2}
@@ -75,10 +76,7 @@ def proxy(environment: LocalEnvironment) -> Child:
 
     node = Path(executable.ROOT_DIR) / "bin" / "node"
     script = ROOT / "node_modules" / "configurable-http-proxy" / "bin" / "configurable-http-proxy"
-    ports = environment.ports
-    addresses = ["--ip", "127.0.0.1", "--port", str(ports["proxy"]), "--api-ip", "127.0.0.1", "--api-port", str(ports["proxy_api"])]
-    hub_url = f"http://{environment.variables['HUB_BIND']}"
-    return Child("proxy", [str(node), str(script), *addresses, "--default-target", hub_url, "--error-target", f"{hub_url}/hub/error"], _listens(ports["proxy"]))
+    return Child("proxy", proxy_command(str(node), str(script), environment.variables), _listens(environment.ports["proxy"]))
 
 
 def hub(environment: LocalEnvironment) -> Child:
