@@ -8,10 +8,12 @@ from flask import Flask, current_app, jsonify, make_response, render_template, r
 from flask.wrappers import Response
 from flask_babel import gettext
 from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import InterfaceError, OperationalError
 from werkzeug.exceptions import HTTPException
 
 from portal.core.errors import N_, Busy, Conflict, DomainError, Invalid, NotFound, Refused, TooMany
 from portal.core.ids import new_id
+from portal.web import i18n
 from portal.web.access import MachineUnknown, SignInNeeded
 
 logger = logging.getLogger(__name__)
@@ -77,6 +79,8 @@ def install(app: Flask) -> None:
     app.register_error_handler(DomainError, _domain_error)
     app.register_error_handler(CSRFError, _csrf_error)
     app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(OperationalError, _database_away)
+    app.register_error_handler(InterfaceError, _database_away)
     app.register_error_handler(Exception, _mistake)
 
 
@@ -119,6 +123,12 @@ def _http_error(error: HTTPException) -> Response:
     return response
 
 
+def _database_away(error: Exception) -> Response:
+    """Answer 503 when the database restarts or is out of reach: nothing was done, and the next try may find it."""
+    logger.warning("the database did not answer: %s", error.__class__.__name__, exc_info=error)
+    return _domain_error(Busy())
+
+
 def _mistake(error: Exception) -> Response:
     reference = str(new_id())[-12:]
     logger.error("unhandled error, reference %s", reference, exc_info=error)
@@ -139,7 +149,9 @@ def _answer(status: int, happened: str, kept: str, to_do: str, *, code: str, ref
         response.mimetype = "application/problem+json"
     else:
         page = ErrorPage(status, gettext(_TITLES.get(status, _TITLES[400])), happened, kept, to_do, reference)
-        response = make_response(render_template("errors/error.html", error=page))
+        # From 500 up the page asks nothing of the database: it may be what failed.
+        reader = {"lang": i18n.language(), "dir": i18n.direction(i18n.language()), "theme": i18n.theme()}
+        response = make_response(render_template("errors/error.html" if status < 500 else "errors/plain.html", error=page, **reader))
     response.status_code = status
     return response
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from flask import Flask, redirect
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from portal.core import audit, database
 from portal.core.access import Actor
@@ -85,6 +86,11 @@ def small_app(worker_database_url: str) -> Iterator[Flask]:
     @access.public
     def mistake():
         raise ZeroDivisionError("secret detail")
+
+    @app.get("/database-away")
+    @access.public
+    def database_away():
+        raise OperationalError("SELECT 1", {}, Exception("terminating connection"))
 
     @app.get("/invalid")
     @access.public

@@ -8,6 +8,7 @@ from sqlalchemy import Engine, text
 
 from portal.core.ids import new_secret
 from portal.web.database import sql
+from tests.queries import count_queries
 
 HOST = {"base_url": "http://127.0.0.1:8000"}
 
@@ -93,6 +94,15 @@ def test_a_mistake_shows_a_reference_and_no_detail(small: Flask) -> None:
     assert answer.status_code == 500
     assert "secret detail" not in answer.text
     assert "ZeroDivisionError" not in answer.text
+
+
+def test_a_restarting_database_is_a_503_that_asks_nothing_of_it(small: Flask) -> None:
+    with count_queries() as seen:
+        answer = small.test_client().get("/database-away", headers={"Accept-Language": "ar"}, **HOST)
+
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
+    assert 'dir="rtl"' in answer.text
+    assert len(seen) == 0
 
 
 def test_a_route_without_a_rule_is_refused(small: Flask) -> None:
