@@ -56,6 +56,7 @@ class Run:
     session: Launched
     notebook: Notebook
     witness: Witness
+    person: str
     charge: Charge | None = None
 
 
@@ -97,7 +98,7 @@ def go(journey: Journey) -> None:
     journey.step("stop", lambda: _stop(run))
     journey.step("statement", lambda: _statement(run, founder.project, RATE_UCR))
     _student_lab(journey)
-    journey.step("locks", lambda: locks.try_all(world, founder.browser, run.session))
+    journey.step("locks", lambda: locks.try_all(world, founder.browser, run.session, run.person))
     journey.step("ledger verify", lambda: _verify(world))
 
 
@@ -113,7 +114,7 @@ def _founder_session(journey: Journey, founder: "programme.Founder") -> Run:
         witness = Witness(f"/{session.server}/")
         address = wait_until_open(browser, session)
         notebook = Notebook(browser, server_url(address, session)).open()
-        sessions.append(Run(browser, session, notebook, witness))
+        sessions.append(Run(browser, session, notebook, witness, person_slug(address)))
         return f"{session.server} of {person_slug(address)} open, single sign-on through the portal"
 
     journey.step("launch JupyterLab", start)
@@ -215,7 +216,7 @@ def _student_lab(journey: Journey) -> None:
         witness = Witness(f"/{session.server}/")
         address = wait_until_open(browser, session)
         notebook = Notebook(browser, server_url(address, session)).open()
-        runs.append(Run(browser, session, notebook, witness))
+        runs.append(Run(browser, session, notebook, witness, person_slug(address)))
         path = re.sub(r"^.*/lab/tree/", "", urlsplit(address).path)
         cells = [cell["source"] for cell in notebook.contents(path)["content"]["cells"] if cell["cell_type"] == "code"]
         for source in cells:
