@@ -156,6 +156,10 @@ class Model:
 
     def book(self, session: ModelSession, window: ModelWindow, until: int) -> None:
         """Book a window's use and give the rest of it back."""
+        held = sum(amount for _, amount in window.parts)
+        while until > session.booked_s and cost(session.rate, until) - session.booked > held:
+            assert session.limit is not None, "a window always pays for its own seconds, but for a session past its limit"
+            until -= 1
         amount = cost(session.rate, until) - session.booked if until > session.booked_s else 0
         if amount > 0:
             session.booked += amount
@@ -166,13 +170,13 @@ class Model:
                 part[0].held -= taken
                 part[0].used += taken
                 amount -= taken
-            assert amount == 0, "a window always pays for its own seconds"
         self.give_back(window)
         session.windows.remove(window)
 
     def close(self, session: ModelSession, *, is_void: bool = False) -> None:
         for window in list(session.windows):
-            self.book(session, window, min(session.proven, max(0, window.ends - (session.started or window.ends))))
+            lasted = 0 if session.started is None else max(0, window.ends - session.started)
+            self.book(session, window, min(session.proven, lasted))
         if session.started is not None:
             self.book_late(session, session.started)
         session.state = "voided" if is_void and session.proven == 0 else "settled" if session.state == "open" or session.proven else session.state
