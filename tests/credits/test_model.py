@@ -71,7 +71,12 @@ class LedgerMachine(RuleBasedStateMachine):
         assert self.do(give) == lot_id
         self.model.lots.append(ModelLot(lot_id, amount, classes, priority, effective, expires, len(self.model.lots)))
 
-    @rule(kind=st.sampled_from(KINDS), rate=st.sampled_from(RATES), limit=st.sampled_from([None, None, 50, 1000, 2000]), starts=st.sampled_from([True, True, False]))
+    @rule(
+        kind=st.sampled_from(KINDS),
+        rate=st.sampled_from(RATES),
+        limit=st.sampled_from([None, None, 50, 1000, 2000]),
+        starts=st.sampled_from([True, True, False]),
+    )
     def authorise(self, kind: str, rate: int, limit: int | None, starts: bool) -> None:
         session_id = new_id()
 
