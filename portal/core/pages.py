@@ -4,7 +4,7 @@ A mark is "after:<id>" or "before:<id>". Lists are ordered by one unique, time-o
 """
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -52,14 +52,18 @@ def page_of(
     size: int = PAGE_SIZE,
     is_newest_first: bool = True,
     key_name: str = "id",
+    parameters: Mapping[str, Any] | None = None,
 ) -> Page[Any]:
-    """Return one page of `query`, whose rows carry the key as attribute `key_name`; one statement, no count."""
+    """Return one page of `query`, whose rows carry the key as attribute `key_name`; one statement, no count.
+
+    parameters: values of the query's bound parameters, where a statement is kept and used again.
+    """
     parsed = parse_mark(mark)
     is_backward = parsed is not None and parsed[0] == "before"
     is_descending = is_newest_first != is_backward
     if parsed is not None:
         query = query.where(key < parsed[1] if is_descending else key > parsed[1])
-    rows: list[Any] = list(db.execute(query.order_by(key.desc() if is_descending else key.asc()).limit(size + 1)))
+    rows: list[Any] = list(db.execute(query.order_by(key.desc() if is_descending else key.asc()).limit(size + 1), parameters))
     has_more = len(rows) > size
     rows = rows[:size]
     if is_backward:

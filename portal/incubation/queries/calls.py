@@ -3,9 +3,10 @@
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, Text, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from portal.core.access import Actor
@@ -99,9 +100,14 @@ def page_of_all_calls(db: Session, *, mark: str | None) -> Page[CallCard]:
     return page_of(db, _cards(), ProgramCall.id, mark=mark).map(_card)
 
 
+@cache
+def _by_slug() -> Select[Any]:
+    return _cards().where(ProgramCall.slug == bindparam("slug", type_=Text()))
+
+
 def call_by_slug(db: Session, slug: str, *, actor: Actor) -> CallCard:
     """Return a call that the actor may see. Raises NotFound."""
-    row = db.execute(_cards().where(ProgramCall.slug == slug)).one_or_none()
+    row = db.execute(_by_slug(), {"slug": slug}).one_or_none()
     if row is None or (row.state == CallState.DRAFT.value and not may_manage(actor)):
         raise NotFound
     return _card(row)

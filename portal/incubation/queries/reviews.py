@@ -65,7 +65,7 @@ def shares_organisation(one: ColumnElement[uuid.UUID], other: ColumnElement[uuid
     return exists(select(mine.c.person_id).where(mine.c.person_id == one, theirs.c.person_id == other, mine.c.organisation_id == theirs.c.organisation_id))
 
 
-def hidden_from(person_id: uuid.UUID | None) -> Select[uuid.UUID]:
+def hidden_from(person_id: uuid.UUID | ColumnElement[uuid.UUID] | None) -> Select[uuid.UUID]:
     """Select the applications that a person declared a conflict with."""
     return select(ReviewConflict.application_id).where(ReviewConflict.person_id == person_id)
 

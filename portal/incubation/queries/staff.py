@@ -4,9 +4,10 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, CompoundSelect, Text, column, func, literal, select, table, true, union_all
+from sqlalchemy import ColumnElement, CompoundSelect, Select, Text, Uuid, bindparam, column, func, literal, select, table, true, union_all
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
@@ -69,10 +70,17 @@ class ReviewLine:
     comment_staff: str = ""
 
 
-def visible(actor: Actor) -> tuple[ColumnElement[bool], ...]:
-    """Return the conditions of what a member of staff may see: submitted once, not their own, no declared conflict."""
-    own = select(ProgramApplication.id).where(ProgramApplication.lead_id == actor.person_id)
-    hidden: CompoundSelect[uuid.UUID] = union_all(hidden_from(actor.person_id), own)
+# Statements of the list are built once a process: building them costs more than running them.
+_VIEWER = bindparam("viewer_id", type_=Uuid())
+_CALL = bindparam("call_id", type_=Uuid())
+_STATE = bindparam("state", type_=Text())
+
+
+@cache
+def visible() -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions of what a member of staff, the parameter `viewer_id`, may see: submitted once, not their own, no declared conflict."""
+    own = select(ProgramApplication.id).where(ProgramApplication.lead_id == _VIEWER)
+    hidden: CompoundSelect[uuid.UUID] = union_all(hidden_from(_VIEWER), own)
     return ProgramApplication.submitted_at.is_not(None), ProgramApplication.id.not_in(hidden.subquery().select())
 
 
@@ -81,6 +89,12 @@ def page_of_applications(db: Session, *, actor: Actor, call_id: uuid.UUID, state
 
     Columns: id, number, title, state, asked_ucr, submitted_at, lead, reviews_sent, reviews_assigned.
     """
+    parameters = {"viewer_id": actor.person_id, "call_id": call_id, "state": state.value if state else None}
+    return page_of(db, _applications(has_state=state is not None), ProgramApplication.id, mark=mark, parameters=parameters)
+
+
+@cache
+def _applications(*, has_state: bool) -> Select[Any]:
     person = identity.person.c
     counts = (
         select(
@@ -104,26 +118,29 @@ def page_of_applications(db: Session, *, actor: Actor, call_id: uuid.UUID, state
         )
         .join(identity.person, person.id == ProgramApplication.lead_id)
         .join(counts, true())
-        .where(ProgramApplication.call_id == call_id, *visible(actor))
+        .where(ProgramApplication.call_id == _CALL, *visible())
     )
-    if state is not None:
-        query = query.where(ProgramApplication.state == state.value)
-    return page_of(db, query, ProgramApplication.id, mark=mark)
+    return query.where(ProgramApplication.state == _STATE) if has_state else query
 
 
 def counts_by_state(db: Session, *, actor: Actor, call_id: uuid.UUID) -> dict[ApplicationState, int]:
     """Return how many of a call's applications are in each state, each count ending at STATE_CAP + 1, in one statement."""
+    rows = db.execute(_counts(), {"viewer_id": actor.person_id, "call_id": call_id})
+    return {ApplicationState(state): count for state, count in rows}
+
+
+@cache
+def _counts() -> Select[Any]:
     listed = func.unnest(literal([state.value for state in LISTED], ARRAY(Text))).table_valued("state", name="listed").render_derived()
     some = (
         select(literal(1).label("one"))
-        .where(ProgramApplication.call_id == call_id, ProgramApplication.state == listed.c.state, *visible(actor))
+        .where(ProgramApplication.call_id == _CALL, ProgramApplication.state == listed.c.state, *visible())
         # The order makes the index the cheapest way to the first hundred, also where a state is rare.
         .order_by(ProgramApplication.id.desc())
         .limit(STATE_CAP + 1)
         .lateral("some")
     )
-    query = select(listed.c.state, func.count(some.c.one)).select_from(listed).join(some, true(), isouter=True).group_by(listed.c.state)
-    return {ApplicationState(state): count for state, count in db.execute(query)}
+    return select(listed.c.state, func.count(some.c.one)).select_from(listed).join(some, true(), isouter=True).group_by(listed.c.state)
 
 
 def count_applications(db: Session, *, actor: Actor, call_id: uuid.UUID, state: ApplicationState | None, by_state: Mapping[ApplicationState, int]) -> int:
@@ -131,10 +148,16 @@ def count_applications(db: Session, *, actor: Actor, call_id: uuid.UUID, state: 
     known = list(by_state.values()) if state is None else [by_state[state]]
     if max(known) <= STATE_CAP:
         return min(sum(known), COUNT_CAP + 1)
-    some = select(literal(1)).where(ProgramApplication.call_id == call_id, *visible(actor)).order_by(ProgramApplication.id.desc()).limit(COUNT_CAP + 1)
-    if state is not None:
-        some = some.where(ProgramApplication.state == state.value)
-    return db.execute(select(func.count()).select_from(some.subquery())).scalar_one()
+    parameters = {"viewer_id": actor.person_id, "call_id": call_id, "state": state.value if state else None}
+    return int(db.execute(_capped_count(has_state=state is not None), parameters).scalar_one())
+
+
+@cache
+def _capped_count(*, has_state: bool) -> Select[Any]:
+    some = select(literal(1)).where(ProgramApplication.call_id == _CALL, *visible()).order_by(ProgramApplication.id.desc()).limit(COUNT_CAP + 1)
+    if has_state:
+        some = some.where(ProgramApplication.state == _STATE)
+    return select(func.count()).select_from(some.subquery())
 
 
 def application_by_number(db: Session, number: int, *, actor: Actor) -> StaffView:
@@ -143,9 +166,9 @@ def application_by_number(db: Session, number: int, *, actor: Actor) -> StaffVie
     query = (
         select(*CARD, person.display_name, person.slug, person.email)
         .join(identity.person, person.id == ProgramApplication.lead_id)
-        .where(ProgramApplication.number == number, *visible(actor))
+        .where(ProgramApplication.number == number, *visible())
     )
-    row = db.execute(query).one_or_none()
+    row = db.execute(query, {"viewer_id": actor.person_id}).one_or_none()
     if row is None:
         raise NotFound
     return StaffView(card(row), row.display_name, row.slug, row.email)
@@ -221,9 +244,7 @@ def means(lines: list[ReviewLine], rubric: scores.Rubric) -> dict[str, scores.Me
 
 def waiting_for_reviewers(db: Session, *, actor: Actor) -> list[Any]:
     """Return, for each call, how many applications wait for reviewers (slug, title, count up to COUNT_CAP + 1); for the home page."""
-    some = (
-        select(ProgramApplication.call_id).where(ProgramApplication.state == ApplicationState.SUBMITTED.value, *visible(actor)).limit(COUNT_CAP + 1).subquery()
-    )
+    some = select(ProgramApplication.call_id).where(ProgramApplication.state == ApplicationState.SUBMITTED.value, *visible()).limit(COUNT_CAP + 1).subquery()
     query = (
         select(ProgramCall.slug, ProgramCall.title, func.count().label("count"))
         .join(some, some.c.call_id == ProgramCall.id)
@@ -231,4 +252,4 @@ def waiting_for_reviewers(db: Session, *, actor: Actor) -> list[Any]:
         .order_by(ProgramCall.closes_at)
         .limit(5)
     )
-    return list(db.execute(query))
+    return list(db.execute(query, {"viewer_id": actor.person_id}))
