@@ -19,10 +19,10 @@ from portal.hub_plugin import homes, launch, sandbox
 from portal.hub_plugin.agent import Agent
 from portal.hub_plugin.contract import DeviceKind, Grant
 from portal.hub_plugin.processes import owns_listener
+from portal.hub_plugin.refusals import refusal
 from portal.hub_plugin.registry import SessionRecord
 from portal.hub_plugin.sessions import SessionNotStarted, StartRequest
 from portal.hub_plugin.settings import Isolation
-from portal.hub_plugin.tickets import refusal
 
 _LOOK_S = 0.03
 _SCRATCH_SHARE = 2
@@ -68,9 +68,9 @@ class SessionSpawner(Spawner):  # type: ignore[misc]
         """Start the granted session and return its address. Raises SpawnException."""
         grant, self._grant = self._grant, None
         if grant is None:
-            raise self._refused("This start was not granted by the portal.", "not_granted", 403)
+            raise self._refused("not_granted", 403)
         if self._agent.sandbox_problem:
-            raise self._refused("Sessions cannot start on this machine: their sandbox does not work.", "no_sandbox", 503)
+            raise self._refused("no_sandbox", 503)
         self.port = random_port()
         self._is_preparing = True
         try:
@@ -78,7 +78,7 @@ class SessionSpawner(Spawner):  # type: ignore[misc]
             record = self._agent.sessions.start(grant, request)
         except (SessionNotStarted, homes.UnusableHome, OSError) as error:
             self.log.exception("Session %s was not started", grant.session_id)
-            raise self._refused("The session could not be started; nothing ran.", "not_started", 503) from error
+            raise self._refused("not_started", 503) from error
         finally:
             self._is_preparing = False
         self._record = record
@@ -229,16 +229,16 @@ class SessionSpawner(Spawner):  # type: ignore[misc]
             if not await asyncio.to_thread(owns_listener, record.process, record.port):
                 self.log.error("Port %s of session %s is held by another process", record.port, record.key)
                 await self._agent.stop(record, patience_s=0.0)
-                raise self._refused("The session's place was taken by another process; it was stopped.", "port_taken", 503)
+                raise self._refused("port_taken", 503)
             await asyncio.to_thread(launch.lower_priority, record.process)
             self._step = (80, "Server answers")
             return
         log = self._agent.logs / f"{record.key}.log"
         self.log.error("Session %s ended before it answered; its last words are in %s", record.key, log)
-        raise self._refused("The session's server ended before it was ready.", "ended_early", 503)
+        raise self._refused("ended_early", 503)
 
-    def _refused(self, message: str, reason: str, status: int) -> SpawnException:
-        return refusal(message, reason=reason, status=status, portal_url=self._agent.settings.portal_url)
+    def _refused(self, reason: str, status: int) -> SpawnException:
+        return refusal(reason, status=status, portal_url=self._agent.settings.portal_url)
 
 
 def _device_environment(grant: Grant) -> dict[str, str]:

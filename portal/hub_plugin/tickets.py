@@ -5,31 +5,12 @@ refusals are polite ones that JupyterHub does not count as failures of its own.
 """
 
 import asyncio
-import html
 from typing import Any
 
 from jupyterhub.spawner import SpawnException
 
 from portal.hub_plugin.portal_client import PortalUnavailable, TicketRefused
-
-_REFUSALS = {
-    "ticket_unknown": "This start is not known to the portal.",
-    "ticket_used": "This start was used already.",
-    "ticket_expired": "This start took too long to arrive and has expired.",
-    "ticket_not_yours": "This start belongs to somebody else.",
-    "session_not_starting": "This session is not waiting to start any more.",
-}
-
-
-def refusal(message: str, *, reason: str, status: int, portal_url: str, log_message: str = "") -> SpawnException:
-    """Return the exception that refuses a start and leads back to the portal."""
-    return SpawnException(
-        f"{message} Start sessions from the portal: {portal_url}/",
-        reason=reason,
-        status_code=status,
-        log_message=log_message or message,
-        message_html=f'{html.escape(message)} <a href="{html.escape(portal_url, quote=True)}/">Start sessions from the portal</a>.',
-    )
+from portal.hub_plugin.refusals import refusal
 
 
 async def redeem_before_spawn(spawner: Any) -> None:
@@ -43,11 +24,11 @@ async def redeem_before_spawn(spawner: Any) -> None:
     options = spawner.user_options if isinstance(spawner.user_options, dict) else {}
     ticket = options.get("ticket")
     if not spawner.name or not isinstance(ticket, str) or not 16 <= len(ticket) <= 256:
-        raise refusal("Sessions do not start here.", reason="no_ticket", status=403, portal_url=portal_url)
+        raise refusal("no_ticket", status=403, portal_url=portal_url)
     try:
         grant = await agent.portal.redeem(ticket=ticket, username=spawner.user.name, server=spawner.name)
     except TicketRefused as error:
-        raise refusal(_REFUSALS[error.code], reason=error.code, status=error.status, portal_url=portal_url) from error
+        raise refusal(error.code, status=error.status, portal_url=portal_url) from error
     except PortalUnavailable as error:
         raise _unavailable(portal_url, str(error)) from error
     except asyncio.CancelledError:
@@ -60,5 +41,4 @@ async def redeem_before_spawn(spawner: Any) -> None:
 
 
 def _unavailable(portal_url: str, log_message: str) -> SpawnException:
-    message = "The portal did not answer, so nothing was started and nothing is charged. Try again in a minute."
-    return refusal(message, reason="portal_unavailable", status=503, portal_url=portal_url, log_message=log_message)
+    return refusal("portal_unavailable", status=503, portal_url=portal_url, log_message=log_message)
