@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+from tests.hub_plugin.witness import RUN
+
 PLUGIN_KEY = "plugin-key-0123456789abcdef0123456789abcdef"
 OIDC_SECRET = "oidc-secret-0123456789abcdef0123456789abcd"
 
@@ -89,7 +91,7 @@ class FakePortal:
             self.tickets[ticket] = {
                 "username": username,
                 "server": server,
-                "grant": answer,
+                "grant": answer | {"environment": answer["environment"] | RUN},
                 "used": False,
                 "expires_at": datetime.now(UTC) + timedelta(seconds=valid_s),
             }

@@ -5,21 +5,23 @@ import threading
 import time
 from pathlib import Path
 
+# In the environment of every session that these tests start: another test worker's sessions on this machine are not ours.
+RUN = {"AIHUB_RUN": f"tests-{os.getpid()}-"}
+
 
 def processes_with(marker):
-    """Return the process ids on this machine whose environment or command line holds `marker`."""
+    """Return the process ids of this test run's sessions whose environment or command line holds `marker`."""
     found = []
     for name in os.listdir("/proc"):  # noqa: PTH208 - names are all that is wanted
         if name.isdigit() and int(name) != os.getpid():
-            for file in ("environ", "cmdline"):
-                try:
-                    text = Path(f"/proc/{name}/{file}").read_bytes()
-                    is_zombie = b") Z " in Path(f"/proc/{name}/stat").read_bytes()
-                except OSError:
-                    continue
-                if marker.encode() in text and not is_zombie:
-                    found.append(int(name))
-                    break
+            try:
+                environment = Path(f"/proc/{name}/environ").read_bytes()
+                command = Path(f"/proc/{name}/cmdline").read_bytes()
+                is_zombie = b") Z " in Path(f"/proc/{name}/stat").read_bytes()
+            except OSError:
+                continue
+            if RUN["AIHUB_RUN"].encode() in environment and marker.encode() in environment + b"\0" + command and not is_zombie:
+                found.append(int(name))
     return found
 
 
