@@ -46,7 +46,7 @@ format: install
 # The catalogue: texts from the code into the .pot, merged into each language, then compiled.
 translations: install
 	@$(ENV)/pybabel -q extract -F portal/translations/babel.cfg -k _ -k N_ -k ngettext:1,2 -k npgettext:1c,2,3 -k pgettext:1c,2 -k lazy_gettext --no-location --sort-output -o portal/translations/messages.pot .
-	@for code in fr ar; do $(ENV)/pybabel -q update -i portal/translations/messages.pot -d portal/translations -l $$code --no-fuzzy-matching --ignore-obsolete || exit 1; done
+	@for code in fr ar; do $(ENV)/pybabel -q update -i portal/translations/messages.pot -d portal/translations -l $$code --no-fuzzy-matching --ignore-obsolete --no-wrap || exit 1; done
 	@$(MAKE) --no-print-directory portal/translations/.ready
 
 .venv/.ready: pyproject.toml uv.lock

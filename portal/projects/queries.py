@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, func, select
+from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from portal.core.access import Actor
@@ -28,6 +28,11 @@ class ProjectCard:
     name: str
     is_open: bool
     role: MemberRole | None
+
+    @property
+    def is_learner(self) -> bool:
+        """Return whether this is a course's project seen by a learner: its wallet and the other learners are not theirs to see."""
+        return self.role is MemberRole.LEARNER
 
 
 @dataclass(frozen=True)
@@ -98,14 +103,16 @@ def require_member(db: Session, project_id: uuid.UUID, actor: Actor, *roles: Mem
     return MemberRole(role)
 
 
-def page_of_members(db: Session, project_id: uuid.UUID, *, mark: str | None) -> Page[MemberRow]:
-    """Return one page of a project's current members, by person."""
+def page_of_members(db: Session, project: ProjectCard, *, actor: Actor, mark: str | None) -> Page[MemberRow]:
+    """Return one page of a project's current members, by person; a learner sees its leads and themselves."""
     member, person = relations.member.c, identity.person.c
     query = (
         select(person.id.label("id"), person.display_name, member.role, member.joined_at)
         .join_from(relations.member, identity.person, person.id == member.person_id)
-        .where(member.project_id == project_id)
+        .where(member.project_id == project.id)
     )
+    if project.is_learner:
+        query = query.where(or_(member.role == MemberRole.LEAD.value, person.id == actor.id))
     page = page_of(db, query, person.id, mark=mark, is_newest_first=False)
     return page.map(lambda row: MemberRow(row.id, row.display_name, MemberRole(row.role), row.joined_at))
 

@@ -5,12 +5,20 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from portal.core import clock
+from portal.core.errors import N_, Refused
 from portal.projects import queries, words
 from portal.projects.operations import members
 from portal.web import access
 from portal.web.actors import current_actor
 from portal.web.database import session
 from portal.web.once import once_view
+
+
+class LeaveTheCourse(Refused):
+    """A learner's place in the project is their place in the course."""
+
+    text = N_("You are in this project through a course. Leave the course on its own page.")
+
 
 blueprint = Blueprint("projects", __name__, template_folder="templates")
 
@@ -27,8 +35,9 @@ def project_list() -> ResponseReturnValue:
 @access.signed_in
 def project(slug: str) -> ResponseReturnValue:
     """Show a project and its members."""
-    card = queries.project_by_slug(session(), slug, actor=current_actor())
-    page = queries.page_of_members(session(), card.id, mark=request.args.get("mark"))
+    actor = current_actor()
+    card = queries.project_by_slug(session(), slug, actor=actor)
+    page = queries.page_of_members(session(), card, actor=actor, mark=request.args.get("mark"))
     return render_template("projects/project.html", card=card, rows=page, kinds=words.KINDS, roles=words.ROLES)
 
 
@@ -39,6 +48,8 @@ def leave(slug: str) -> ResponseReturnValue:
     """End the person's own membership."""
     actor = current_actor()
     card = queries.project_by_slug(session(), slug, actor=actor)
+    if card.is_learner:
+        raise LeaveTheCourse
     members.remove(session(), project_id=card.id, person_id=actor.id, by=actor, now=clock.now())
     flash(_("You have left %(project)s.", project=card.name), "success")
     return redirect(url_for("projects.project_list"), 303)

@@ -75,3 +75,36 @@ def test_project_list_costs_the_same_with_one_and_with_three(client: FlaskClient
 
     assert costs[0] == costs[2]
     assert costs[0] <= 10
+
+
+def test_learner_sees_the_leads_and_themselves_and_neither_wallet_nor_way_out(client: FlaskClient, db: Session, now: datetime) -> None:
+    lead, learner, other = (people.person(db, display_name=name, now=now) for name in ("Leïla Chraïbi", "Nadia El Fassi", "Omar Tazi"))
+    project_id = factory.project(db, lead=lead.id, now=now)
+    for person in (learner, other):
+        members.add(db, project_id=project_id, person_id=person.id, role=MemberRole.LEARNER, by=lead.actor, now=now)
+    slug = queries.project_by_id(db, project_id, actor=learner.actor).slug
+    db.commit()
+    people.sign_in(client, lead)
+    whole = client.get(f"/projects/{slug}").text
+    people.sign_in(client, learner)
+
+    page = client.get(f"/projects/{slug}")
+
+    assert all(name in whole for name in ("Leïla Chraïbi", "Nadia El Fassi", "Omar Tazi", "/leave", f"/wallets/{slug}"))
+    assert "Leïla Chraïbi" in page.text
+    assert "Nadia El Fassi" in page.text
+    assert not any(name in page.text for name in ("Omar Tazi", "/leave", f"/wallets/{slug}"))
+
+
+def test_learner_leaves_by_the_course_alone(client: FlaskClient, db: Session, now: datetime) -> None:
+    lead, learner = people.person(db, now=now), people.person(db, now=now)
+    project_id = factory.project(db, lead=lead.id, now=now)
+    members.add(db, project_id=project_id, person_id=learner.id, role=MemberRole.LEARNER, by=lead.actor, now=now)
+    slug = queries.project_by_id(db, project_id, actor=learner.actor).slug
+    db.commit()
+    people.sign_in(client, learner)
+
+    answer = client.post(f"/projects/{slug}/leave", data=people.csrf(client) | {"once": "o" * 32})
+
+    assert answer.status_code == 403
+    assert queries.require_member(db, project_id, learner.actor) is MemberRole.LEARNER
