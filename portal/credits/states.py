@@ -52,3 +52,45 @@ GRANT_REQUEST = Machine(
         ("withdraw", [GrantRequestState.WAITING], GrantRequestState.WITHDRAWN, N_("Withdraw")),
     ],
 )
+
+
+class LoanState(StrEnum):
+    """Lent credits go back once."""
+
+    LENT = "lent"
+    RETURNED = "returned"
+
+
+LOAN = Machine(LoanState, [("give_back", [LoanState.LENT], LoanState.RETURNED)])
+
+
+class FaultRule(StrEnum):
+    """The hub's faults that are made good, each by a rule of its own (docs/ledger.md)."""
+
+    FAILED_START = "failed_start"
+    NODE_DEATH = "node_death"
+    OUTAGE = "outage"
+    LATE_START = "late_start"
+    RELEASED_TOO_LATE = "released_too_late"
+
+
+class Currency(StrEnum):
+    """What people pay in; amounts are in its minor unit, a hundredth."""
+
+    MAD = "MAD"
+    EUR = "EUR"
+    USD = "USD"
+
+
+class CashAccount(StrEnum):
+    """Where money is, or what it is for: a memorandum beside the credits, one balance for each currency."""
+
+    PSP_CLEARING = "psp_clearing"
+    PSP_FEES = "psp_fees"
+    BANK = "bank"
+    DEFERRED = "deferred"
+    REVENUE = "revenue"
+    TAX = "tax"
+    REFUNDS = "refunds"
+    DISPUTES = "disputes"
+    SUSPENSE = "suspense"

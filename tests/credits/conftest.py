@@ -27,3 +27,4 @@ def check(db: Session, *, now: datetime) -> None:
     db.execute(text("SET CONSTRAINTS ALL IMMEDIATE"))
     bad = [f"{result.number}: {result.first_bad}" for result in verify.run(db, now=now) if not result.holds]
     assert bad == []
+    db.execute(text("SET CONSTRAINTS ALL DEFERRED"))

@@ -8,9 +8,11 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from portal.core.ids import new_id
 from portal.core.quantities import credits_ucr
 from portal.credits import verify
-from portal.credits.operations import expiry, meters
+from portal.credits.operations import cash, corrections, expiry, meters, purchases, revocations, transfers
+from portal.credits.states import CashAccount, Currency
 from tests.factories import credits as make
 
 
@@ -34,8 +36,27 @@ def world(db: Session, now: datetime) -> dict[str, uuid.UUID]:
     idle = make.meter(db, poor_id, now=now)
     meters.settle(db, session_id=idle, generation=1, proven_s=10, ended_at=now, now=end)
     expiry.sweep(db, now=end)
+    _moved(db, now, end)
     db.execute(text("SET CONSTRAINTS ALL IMMEDIATE"))
     return {"wallet": wallet_id, "settled": settled, "running": running, "late": late}
+
+
+def _moved(db: Session, now: datetime, end: datetime) -> None:
+    """A purchase half refunded and half disputed, money, a transfer, an extension, a revocation, a correction, debts paid and written off."""
+    one, two, purchase_id = make.wallet(db, now=now), make.wallet(db, now=now), new_id()
+    given, taken = (make.lot(db, one, now=now, amount_ucr=credits_ucr(3), days=days) for days in (9, 10))
+    session_id = make.meter(db, one, now=now)
+    meters.settle(db, session_id=session_id, generation=1, proven_s=800, ended_at=now + timedelta(seconds=800), now=end)
+    corrections.forgive_from(db, session_id=session_id, generation=1, from_s=500, reason="idle", by=make.TESTS, now=end)
+    transfers.transfer(db, transfer_id=new_id(), lot_id=given, target_wallet_id=two, amount_ucr=credits_ucr(1), by=make.TESTS, now=end)
+    transfers.extend(db, lot_id=given, expires_at=now + timedelta(days=20), by=make.TESTS, now=end)
+    revocations.revoke(db, lot_id=taken, reason="Ended", by=make.TESTS, now=end)
+    terms = {"wallet_id": two, "amount_ucr": credits_ucr(8), "expires_at": now + timedelta(days=99), "by": make.TESTS, "now": end}
+    purchases.issue(db, purchase_id=purchase_id, **terms)
+    purchases.adjust(db, purchase_id=purchase_id, clawed_ucr=credits_ucr(8), frozen_ucr=0, by=make.TESTS, now=end)
+    purchases.adjust(db, purchase_id=purchase_id, clawed_ucr=credits_ucr(4), frozen_ucr=credits_ucr(2), by=make.TESTS, now=end)
+    lines = {CashAccount.PSP_CLEARING: 12000, CashAccount.DEFERRED: -10000, CashAccount.TAX: -2000}
+    cash.book(db, key="paid:1", operation="payment", currency=Currency.MAD, lines=lines, reference="pi", purchase_id=purchase_id, by=make.TESTS, now=end)
 
 
 def bad(db: Session, now: datetime) -> dict[int, str]:
@@ -48,7 +69,7 @@ def test_a_sound_ledger_verifies_and_says_how_much_was_read(db: Session, world: 
     assert [result.first_bad for result in results] == [None] * 8
     assert min(result.rows_checked for result in results) > 0
     kinds = set(db.execute(text("SELECT operation FROM ledger_transaction")).scalars())
-    assert kinds == {"grant", "hold", "capture", "release", "expiry"}
+    assert kinds == {"grant", "hold", "capture", "release", "expiry", "purchase", "clawback", "freeze", "transfer", "revoke", "correction"}
     assert db.execute(text("SELECT count(*) FROM meter WHERE debt_ucr > 0 AND written_off_ucr > 0")).scalar_one() == 1
 
 
@@ -78,7 +99,11 @@ CORRUPTIONS = {
     "a lot's expiry": (5, "UPDATE lot SET expires_at = effective_at + interval '1 minute'"),
     "a lot's classes": (5, "UPDATE lot SET classes = ARRAY['cpu']"),
     "a lot's wallet": (5, "UPDATE lot SET wallet_id = (SELECT w.id FROM wallet w WHERE w.id <> lot.wallet_id LIMIT 1)"),
-    "a lot's priority, so that it was skipped": (5, "UPDATE lot SET priority = 1 WHERE number = (SELECT max(number) - 1 FROM lot)"),
+    "a lot's priority, so that it was skipped": (
+        5,
+        "UPDATE lot SET priority = 1 WHERE origin = 'grant' AND wallet_id = (SELECT wallet_id FROM lot ORDER BY number LIMIT 1)"
+        " AND expires_at = (SELECT max(l.expires_at) FROM lot l WHERE l.wallet_id = lot.wallet_id)",
+    ),
     "the order of shares": (
         5,
         "UPDATE hold_share SET position = 1 - position WHERE hold_id IN (SELECT hold_id FROM hold_share GROUP BY 1 HAVING count(*) = 2)",
@@ -101,6 +126,19 @@ CORRUPTIONS = {
             " UPDATE hold SET captured_ucr = captured_ucr - m.lots, released_ucr = released_ucr + m.lots FROM (SELECT hold_id, count(*) AS lots FROM moved GROUP BY 1) m WHERE m.hold_id = hold.id"
         ),
     ),
+    "a booking of money": (1, "UPDATE cash_entry SET amount_minor = amount_minor + 1 WHERE account = 'tax'"),
+    "a booking of money without lines": (1, "DELETE FROM cash_entry"),
+    "a bound of refunded credits": (2, "UPDATE ledger_account SET lower_bound_ucr = lower_bound_ucr - 1 WHERE kind = 'debt_clawback'"),
+    "a hold after its lot was revoked": (5, "UPDATE lot_revocation SET revoked_at = '2000-01-01', lot_id = (SELECT lot_id FROM hold_share LIMIT 1)"),
+    "a purchase issued twice": (6, "UPDATE ledger_transaction SET operation = 'purchase' WHERE operation = 'clawback'"),
+    "a purchase's credits": (6, "UPDATE lot SET purchase_id = gen_random_uuid() WHERE purchase_id IS NOT NULL"),
+    "more came back than was issued": (
+        6,
+        "UPDATE ledger_entry SET amount_ucr = amount_ucr * 9 WHERE transaction_id IN (SELECT id FROM ledger_transaction WHERE operation = 'clawback')",
+    ),
+    "what was given back": (7, "UPDATE meter SET corrected_ucr = corrected_ucr - 1 WHERE corrected_ucr > 0"),
+    "the second from which it was given back": (7, "UPDATE meter SET forgiven_from_s = forgiven_from_s + 1 WHERE corrected_ucr > 0"),
+    "a transfer that never arrived": (10, "DELETE FROM ledger_entry WHERE transaction_id IN (SELECT id FROM ledger_transaction WHERE key LIKE 'xfer%_in')"),
     "a meter's debt": (10, "UPDATE meter SET debt_ucr = debt_ucr - 1 WHERE debt_ucr > 0"),
     "a meter's windows": (10, "UPDATE meter SET window_count = window_count + 1"),
 }
@@ -122,7 +160,7 @@ def _unguard(db: Session) -> None:
     db.execute(text("SET LOCAL session_replication_role = replica"))
     names = text(
         "SELECT conrelid::regclass::text, conname FROM pg_constraint WHERE contype IN ('c', 'x', 'u') AND conrelid::regclass::text IN"
-        " ('ledger_account', 'ledger_transaction', 'ledger_entry', 'lot', 'meter', 'meter_segment', 'hold', 'hold_share', 'fund')"
+        " ('ledger_account', 'ledger_transaction', 'ledger_entry', 'lot', 'meter', 'meter_segment', 'hold', 'hold_share', 'fund', 'cash_entry', 'lot_revocation')"
     )
     for table, constraint in db.execute(names).all():
         db.execute(text(f"ALTER TABLE {table} DROP CONSTRAINT {constraint}"))

@@ -1,19 +1,26 @@
 """Tables of the ledger; private to the domain."""
 
+from portal.credits.models.cash import CashEntry, CashTransaction
+from portal.credits.models.events import CreditLoan, Incident, LotRevocation
 from portal.credits.models.ledger import Fund, GrantRequest, LedgerAccount, LedgerEntry, LedgerTransaction, Lot, Wallet
 from portal.credits.models.meters import MAX_PROVEN_S, MAX_RATE_UCR_PER_HOUR, Hold, HoldShare, Meter, MeterSegment
 
 __all__ = [
     "MAX_PROVEN_S",
     "MAX_RATE_UCR_PER_HOUR",
+    "CashEntry",
+    "CashTransaction",
+    "CreditLoan",
     "Fund",
     "GrantRequest",
     "Hold",
     "HoldShare",
+    "Incident",
     "LedgerAccount",
     "LedgerEntry",
     "LedgerTransaction",
     "Lot",
+    "LotRevocation",
     "Meter",
     "MeterSegment",
     "Wallet",

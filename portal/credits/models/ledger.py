@@ -29,11 +29,12 @@ class LedgerAccount(Base):
     __table_args__ = (
         UniqueConstraint("name"),
         CheckConstraint(
-            "kind IN ('issuance', 'lot_available', 'lot_held', 'lot_frozen', 'debt_usage', 'debt_clawback', 'usage', 'breakage', 'writeoff')",
+            "kind IN ('issuance', 'lot_available', 'lot_held', 'lot_frozen', 'debt_usage', 'debt_clawback', 'usage', 'breakage', 'writeoff', 'purchased',"
+            " 'transit')",
             name="kind",
         ),
         CheckConstraint("(balance_ucr IS NULL) = (version IS NULL)", name="balance_has_version"),
-        CheckConstraint("(balance_ucr IS NULL) = (kind IN ('usage', 'breakage', 'writeoff'))", name="bounded_kinds_have_balance"),
+        CheckConstraint("(balance_ucr IS NULL) = (kind IN ('usage', 'breakage', 'writeoff', 'purchased', 'transit'))", name="bounded_kinds_have_balance"),
         CheckConstraint("lower_bound_ucr IS NULL OR balance_ucr >= lower_bound_ucr", name="not_below_bound"),
         CheckConstraint("upper_bound_ucr IS NULL OR balance_ucr <= upper_bound_ucr", name="not_above_bound"),
         CheckConstraint(
@@ -62,6 +63,7 @@ class LedgerTransaction(Base):
     lot_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("lot.id"))
     meter_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("meter.id"))
     hold_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("hold.id"))
+    purchase_id: Mapped[uuid.UUID | None]
     segment: Mapped[int | None]
     from_s: Mapped[int | None]
     until_s: Mapped[int | None]
@@ -69,7 +71,8 @@ class LedgerTransaction(Base):
     __table_args__ = (
         UniqueConstraint("key"),
         CheckConstraint(
-            "operation IN ('grant', 'hold', 'capture', 'release', 'expiry', 'purchase', 'correction', 'revoke', 'transfer', 'clawback', 'freeze', 'write_off')",
+            "operation IN ('grant', 'hold', 'capture', 'release', 'expiry', 'purchase', 'correction', 'revoke', 'transfer', 'clawback', 'freeze', 'write_off',"
+            " 'repayment')",
             name="operation",
         ),
         CheckConstraint("(from_s IS NULL) = (until_s IS NULL) AND from_s < until_s", name="seconds"),
@@ -77,6 +80,7 @@ class LedgerTransaction(Base):
         Index("ix_ledger_transaction__meter", "meter_id", "id", postgresql_where=literal_column("meter_id IS NOT NULL")),
         Index("ix_ledger_transaction__lot", "lot_id", postgresql_where=literal_column("lot_id IS NOT NULL")),
         Index("ix_ledger_transaction__hold", "hold_id", postgresql_where=literal_column("hold_id IS NOT NULL")),
+        Index("ix_ledger_transaction__purchase", "purchase_id", "id", postgresql_where=literal_column("purchase_id IS NOT NULL")),
     )
 
 
@@ -114,9 +118,14 @@ class Fund(Base):
     opened_at: Mapped[datetime]
     issuance_account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("ledger_account.id"))
     breakage_account_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("ledger_account.id"))
+    largest_grant_ucr: Mapped[int | None]
+    classes: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    closed_at: Mapped[datetime | None]
 
     __table_args__ = (
         UniqueConstraint("slug"),
+        CheckConstraint("largest_grant_ucr IS NULL OR largest_grant_ucr > 0", name="largest_grant_positive"),
+        CheckConstraint("classes IS NULL OR cardinality(classes) > 0", name="classes_not_empty"),
         UniqueConstraint("issuance_account_id"),
         CheckConstraint("budget_ucr > 0", name="budget_positive"),
         CheckConstraint("slug ~ '^[a-z0-9][a-z0-9-]{1,62}$'", name="slug_shape"),
@@ -138,14 +147,20 @@ class Wallet(Base):
 
 
 class Lot(Base):
-    """One grant or purchase and its terms. A trigger refuses every change."""
+    """Credits that came in one piece, and their terms; from a fund or from a purchase. A trigger refuses every change.
+
+    origin: how it came. A lot that another lot's credits moved into (transfer, extension) names its source.
+    """
 
     __tablename__ = "lot"
 
     id: Mapped[PrimaryId]
     number: Mapped[Number]
     wallet_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("wallet.id"))
-    fund_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("fund.id"))
+    fund_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("fund.id"))
+    purchase_id: Mapped[uuid.UUID | None]
+    source_lot_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("lot.id"))
+    origin: Mapped[str]
     purpose: Mapped[str]
     classes: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     priority: Mapped[int]
@@ -162,12 +177,18 @@ class Lot(Base):
         UniqueConstraint("available_account_id"),
         UniqueConstraint("held_account_id"),
         UniqueConstraint("frozen_account_id"),
+        UniqueConstraint("purchase_id"),
+        CheckConstraint("origin IN ('grant', 'purchase', 'transfer', 'extension', 'make_good')", name="origin"),
+        CheckConstraint("(fund_id IS NULL) = (purchase_id IS NOT NULL)", name="fund_or_purchase"),
+        CheckConstraint("is_bought = (purchase_id IS NOT NULL) AND is_bought = (origin = 'purchase')", name="bought_is_purchase"),
+        CheckConstraint("(source_lot_id IS NOT NULL) = (origin IN ('transfer', 'extension'))", name="moved_has_source"),
         CheckConstraint("issued_ucr > 0", name="issued_positive"),
         CheckConstraint("effective_at < expires_at", name="validity"),
         CheckConstraint("classes IS NULL OR cardinality(classes) > 0", name="classes_not_empty"),
         CheckConstraint("priority BETWEEN 0 AND 1000", name="priority_range"),
         Index("ix_lot__wallet", "wallet_id", "expires_at"),
         Index("ix_lot__fund", "fund_id", "id"),
+        Index("ix_lot__source", "source_lot_id", postgresql_where=literal_column("source_lot_id IS NOT NULL")),
     )
 
 

@@ -16,7 +16,10 @@ MAX_PROVEN_S = 90 * 86_400
 
 
 class Meter(Base):
-    """One compute session in one generation. Proven seconds only grow; `due_at` says when it needs work, if ever."""
+    """One compute session in one generation. Proven seconds only grow; `due_at` says when it needs work, if ever.
+
+    corrected: what was given back of the seconds from `forgiven_from_s` on, once the meter was settled.
+    """
 
     __tablename__ = "meter"
 
@@ -47,6 +50,8 @@ class Meter(Base):
     debt_room_ucr: Mapped[int]
     debt_ucr: Mapped[int]
     written_off_ucr: Mapped[int]
+    forgiven_from_s: Mapped[int | None]
+    corrected_ucr: Mapped[int]
     refused_at: Mapped[datetime | None]
     due_at: Mapped[datetime | None]
 
@@ -61,6 +66,8 @@ class Meter(Base):
         CheckConstraint("state <> 'voided' OR booked_ucr = 0", name="voided_is_free"),
         CheckConstraint("debt_ucr BETWEEN 0 AND debt_room_ucr", name="debt_within_one_window"),
         CheckConstraint("limit_s IS NULL OR limit_s > 0", name="limit_positive"),
+        CheckConstraint("corrected_ucr BETWEEN 0 AND booked_ucr", name="corrected_is_booked"),
+        CheckConstraint("(forgiven_from_s IS NULL) = (corrected_ucr = 0) AND forgiven_from_s >= 0", name="corrected_has_second"),
         Index("ix_meter__wallet", "wallet_id", "id"),
         Index("ix_meter__due", "due_at", postgresql_where=literal_column("due_at IS NOT NULL")),
         Index("ix_meter__open", "wallet_id", postgresql_where=literal_column("state = 'open'")),

@@ -259,5 +259,7 @@ def _meter_change(meter: MeterWork) -> dict[str, object]:
         "closed_at": meter.closed_at,
         "void_reason": meter.void_reason,
         "refused_at": meter.refused_at,
+        "forgiven_from_s": meter.forgiven_from_s,
+        "corrected_ucr": meter.corrected_ucr,
         "due_at": meter.next_due_at(),
     }

@@ -1,9 +1,11 @@
 """Expiry: what a lot has left when it ends goes to breakage. Eligibility is decided at read time; this only tidies."""
 
+import uuid
 from datetime import datetime
 
-from sqlalchemy import exists, or_, select
+from sqlalchemy import exists, func, literal, or_, select
 from sqlalchemy.orm import Session
+from sqlalchemy.types import UUID
 
 from portal.core.access import Actor
 from portal.credits import bulk
@@ -12,6 +14,7 @@ from portal.credits.operations import journal, wallets
 from portal.credits.states import MeterState
 
 MOST_AT_ONCE = 2000
+BREAKAGE_PURCHASED_ACCOUNT_ID = uuid.UUID("00000000-0000-7000-8000-00000000c0fd")
 EXPIRY = Actor.process("expiry")
 
 
@@ -27,9 +30,10 @@ def sweep(db: Session, *, now: datetime, most: int = MOST_AT_ONCE) -> int:
         Meter.windows_end_at < Lot.expires_at,
     )
     query = (
-        select(Lot.id, Lot.wallet_id, Lot.available_account_id, Fund.breakage_account_id, available.balance_ucr, available.version)
+        select(Lot.id, Lot.wallet_id, Lot.available_account_id, available.balance_ucr, available.version)
+        .add_columns(func.coalesce(Fund.breakage_account_id, literal(BREAKAGE_PURCHASED_ACCOUNT_ID, UUID())).label("breakage_account_id"))
         .join(available, available.id == Lot.available_account_id)
-        .join(Fund, Fund.id == Lot.fund_id)
+        .join(Fund, Fund.id == Lot.fund_id, isouter=True)
         .where(available.kind == "lot_available", available.balance_ucr > 0, Lot.expires_at <= now, ~unheld_use)
         .order_by(Lot.id)
     )

@@ -3,18 +3,17 @@
 import re
 import uuid
 from datetime import datetime
-from typing import Any
+from typing import Literal
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from portal.core import audit
 from portal.core.access import Actor
 from portal.core.errors import N_, Conflict, Invalid, NotFound, Refused
-from portal.core.ids import new_id
 from portal.core.quantities import MAX_UCR, UCR_PER_CREDIT, credits_ucr, decimal_credits
-from portal.credits.models import Fund, LedgerAccount, Lot, Wallet
-from portal.credits.operations import journal, wallets
+from portal.credits.models import Fund, LedgerAccount, Wallet
+from portal.credits.operations import journal, lots, wallets
 from portal.projects import relations as projects
 
 ALONE_UCR = credits_ucr(5000)
@@ -26,6 +25,27 @@ class OverBudget(Conflict):
 
     text = N_("The fund has %(left)s credits left, so this grant is too large. Nothing was granted.")
     field = "amount"
+
+
+class FundClosed(Conflict):
+    """The sponsor's fund gives nothing any more."""
+
+    text = N_("This fund is closed. What it granted stays valid until its end.")
+    field = "fund"
+
+
+class OverLargestGrant(Conflict):
+    """The fund's rules allow smaller grants only."""
+
+    text = N_("This fund gives at most %(limit)s credits in one grant.")
+    field = "amount"
+
+
+class OtherClasses(Conflict):
+    """The fund's rules allow certain machines only."""
+
+    text = N_("This fund pays for these machines alone: %(classes)s.")
+    field = "classes"
 
 
 class OwnProject(Refused):
@@ -77,12 +97,13 @@ def give(
     now: datetime,
     priority: int = 100,
     approved_by: Actor | None = None,
+    origin: Literal["grant", "make_good"] = "grant",
 ) -> uuid.UUID:
     """Make a lot and return its id; the same grant_id again returns the first one's lot.
 
     classes: the charge classes it may pay, None for all. Above ALONE_UCR a person needs a second one, `approved_by`;
-    our processes do not. Raises OverBudget, OwnProject, NeedsSecondPerson, BadAmount, BadValidity, BadClasses,
-    NotFound, KeyReused.
+    our processes do not. Raises OverBudget, FundClosed, OverLargestGrant, OtherClasses,
+    OwnProject, NeedsSecondPerson, BadAmount, BadValidity, BadClasses, NotFound, KeyReused.
     """
     body = {
         "wallet": wallet_id,
@@ -101,9 +122,9 @@ def give(
         return uuid.UUID(stored["lot_id"])
     check_terms(amount_ucr, classes, effective_at, expires_at, now)
     _check_people(db, wallet, amount_ucr, by, approved_by)
-    issuance_id = _issuance_account(db, fund_id, amount_ucr)
+    issuance_id = _issuance_account(db, fund_id, amount_ucr, classes)
     terms = {"fund_id": fund_id, "purpose": purpose, "classes": body["classes"], "priority": priority, "effective_at": effective_at, "expires_at": expires_at}
-    lot_id, available_id = _open_lot(db, wallet_id=wallet_id, issued_ucr=amount_ucr, granted_at=now, is_bought=False, **terms)
+    lot_id, available_id = lots.open_lot(db, wallet_id=wallet_id, issued_ucr=amount_ucr, granted_at=now, is_bought=False, origin=origin, **terms)
     lines = [journal.Line(issuance_id, -amount_ucr), journal.Line(available_id, amount_ucr)]
     booking = journal.Booking(key, "grant", body, lines, {"lot_id": str(lot_id)}, wallet_id=wallet_id, lot_id=lot_id)
     journal.post(db, [booking], by=by, now=now)
@@ -137,23 +158,27 @@ def _check_people(db: Session, wallet: Wallet, amount_ucr: int, by: Actor, appro
         raise NeedsSecondPerson(limit=ALONE_UCR // UCR_PER_CREDIT)
 
 
-def _issuance_account(db: Session, fund_id: uuid.UUID, amount_ucr: int) -> uuid.UUID:
-    """Lock the fund's account and return its id. The account's CHECK would refuse too; this says it in words."""
+def _issuance_account(db: Session, fund_id: uuid.UUID, amount_ucr: int, classes: frozenset[str] | None) -> uuid.UUID:
+    """Lock the fund's account and return its id, once the fund's rules allow the grant.
+
+    The account's CHECK would refuse a grant over budget too; this says it in words.
+    """
     account = LedgerAccount
-    query = select(account.id, (account.balance_ucr - account.lower_bound_ucr).label("left_ucr")).join(Fund, Fund.issuance_account_id == account.id)
-    row = db.execute(query.where(Fund.id == fund_id).with_for_update(key_share=True, of=account)).one_or_none()
+    query = (
+        select(account.id, (account.balance_ucr - account.lower_bound_ucr).label("left_ucr"), Fund.largest_grant_ucr, Fund.classes, Fund.closed_at)
+        .join(Fund, Fund.issuance_account_id == account.id)
+        .where(Fund.id == fund_id)
+    )
+    row = db.execute(query.with_for_update(key_share=True, of=account)).one_or_none()
     if row is None:
         raise NotFound
+    if row.closed_at is not None:
+        raise FundClosed
+    if row.largest_grant_ucr is not None and amount_ucr > row.largest_grant_ucr:
+        raise OverLargestGrant(limit=decimal_credits(row.largest_grant_ucr))
+    if row.classes is not None and (classes is None or not classes <= frozenset(row.classes)):
+        raise OtherClasses(classes=", ".join(sorted(row.classes)))
     if row.left_ucr < amount_ucr:
         raise OverBudget(left=decimal_credits(row.left_ucr))
     found: uuid.UUID = row.id
     return found
-
-
-def _open_lot(db: Session, **terms: Any) -> tuple[uuid.UUID, uuid.UUID]:
-    """Make a lot with its three accounts; return its id and the account of what it has available."""
-    lot_id = new_id()
-    accounts = [(f"lot:{lot_id}:{part}", f"lot_{part}", 0, None) for part in ("available", "held", "frozen")]
-    available_id, held_id, frozen_id = journal.open_accounts(db, accounts)
-    db.execute(insert(Lot).values(id=lot_id, available_account_id=available_id, held_account_id=held_id, frozen_account_id=frozen_id, **terms))
-    return lot_id, available_id

@@ -4,12 +4,12 @@ import hashlib
 import json
 import logging
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Select, case, func, insert, select, update
+from sqlalchemy import BigInteger, ColumnElement, Select, case, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 from sqlalchemy.types import UUID
@@ -24,7 +24,8 @@ from portal.credits.models import LedgerAccount, LedgerEntry, LedgerTransaction
 
 ASSET = "CRED"
 WRITEOFF_ACCOUNT_ID = uuid.UUID("00000000-0000-7000-8000-00000000c0ff")
-_KINDS_WITHOUT_BALANCE = frozenset({"usage", "breakage", "writeoff"})
+TRANSIT_ACCOUNT_ID = uuid.UUID("00000000-0000-7000-8000-00000000c0fc")
+_KINDS_WITHOUT_BALANCE = frozenset({"usage", "breakage", "writeoff", "purchased", "transit"})
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ class Booking:
     lot_id: uuid.UUID | None = None
     meter_id: uuid.UUID | None = None
     hold_id: uuid.UUID | None = None
+    purchase_id: uuid.UUID | None = None
     segment: int | None = None
     from_s: int | None = None
     until_s: int | None = None
@@ -87,6 +89,17 @@ def refuse_reuse(db: Session, key: str, *, by: Actor, now: datetime) -> None:
     raise KeyReused
 
 
+def count_of(db: Session, operation: str, condition: ColumnElement[bool]) -> int:
+    """Return how many bookings of an operation there are; with the wallet locked, the next one's number is one more."""
+    return db.execute(select(func.count()).select_from(LedgerTransaction).where(LedgerTransaction.operation == operation, condition)).scalar_one()
+
+
+def lock_accounts(db: Session, account_ids: Iterable[uuid.UUID]) -> None:
+    """Lock accounts that several wallets share, always in id order; wallets are locked before."""
+    query = select(LedgerAccount.id).where(bulk.among(LedgerAccount.id, account_ids), LedgerAccount.balance_ucr.is_not(None)).order_by(LedgerAccount.id)
+    db.execute(query.with_for_update(key_share=True)).all()
+
+
 def post(db: Session, bookings: Sequence[Booking], *, by: Actor, now: datetime) -> None:
     """Write bookings in their order. The caller holds the locks; the database checks sums, bounds and versions.
 
@@ -109,6 +122,7 @@ def post(db: Session, bookings: Sequence[Booking], *, by: Actor, now: datetime) 
             "lot_id": booking.lot_id,
             "meter_id": booking.meter_id,
             "hold_id": booking.hold_id,
+            "purchase_id": booking.purchase_id,
             "segment": booking.segment,
             "from_s": booking.from_s,
             "until_s": booking.until_s,

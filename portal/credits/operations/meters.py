@@ -22,7 +22,7 @@ from portal.core.errors import N_, Conflict, Invalid, NotFound
 from portal.core.ids import new_id
 from portal.core.quantities import decimal_credits
 from portal.credits import bulk
-from portal.credits.models import MAX_PROVEN_S, MAX_RATE_UCR_PER_HOUR, Hold, Meter
+from portal.credits.models import MAX_PROVEN_S, MAX_RATE_UCR_PER_HOUR, Hold, LedgerAccount, Meter, Wallet
 from portal.credits.operations import journal, rolling, wallets, work
 from portal.credits.operations.batch import Batch, window_room_ucr
 from portal.credits.rules.costs import Segment
@@ -45,6 +45,12 @@ class NoCredit(Conflict):
         super().__init__(needed=decimal_credits(needed_ucr), free=decimal_credits(free_ucr))
         self.needed_ucr = needed_ucr
         self.free_ucr = free_ucr
+
+
+class WalletBlocked(Conflict):
+    """A purchase was refunded or disputed after its credits were spent."""
+
+    text = N_("This wallet owes %(owed)s credits of a purchase that was refunded or disputed. Nothing new starts until they are back.")
 
 
 class BadRate(Invalid):
@@ -89,7 +95,7 @@ def authorise(
 ) -> Window:
     """Hold the first window of a session, more where lots end within minutes; the same again returns the same.
 
-    limit_s: how long the session may last. Raises NoCredit, NotFound, BadRate, KeyReused.
+    limit_s: how long the session may last. Raises NoCredit, WalletBlocked, NotFound, BadRate, KeyReused.
     """
     if not 0 < rate_ucr_per_hour <= MAX_RATE_UCR_PER_HOUR or not _CLASS.fullmatch(charge_class):
         raise BadRate
@@ -116,6 +122,7 @@ def authorise(
         segments=[Segment(0, 0, rate_ucr_per_hour)],
         lots=work.lots_of(db, {wallet_id})[wallet_id],
     )
+    _refuse_blocked(db, wallet)
     chain = plan_chain(meter.payers(), rate_ucr_per_hour, now, until=now + RENEW_BEFORE, most_s=limit_s)
     if chain.is_short:
         raise NoCredit(needed_ucr=chain.needed_ucr, free_ucr=chain.free_ucr)
@@ -124,6 +131,12 @@ def authorise(
     holds = [batch.place(meter, window) for window in chain.windows]
     batch.write(db, by=by)
     return Window(holds[0].id, holds[0].starts_at, holds[-1].ends_at, sum(hold.amount_ucr for hold in holds))
+
+
+def _refuse_blocked(db: Session, wallet: Wallet) -> None:
+    owed_ucr = -(db.execute(select(LedgerAccount.balance_ucr).where(LedgerAccount.id == wallet.debt_clawback_account_id)).scalar_one() or 0)
+    if owed_ucr > 0:
+        raise WalletBlocked(owed=decimal_credits(owed_ucr))
 
 
 def _stored_window(db: Session, session_id: uuid.UUID, generation: int, digest: str, *, by: Actor, now: datetime) -> Window | None:

@@ -87,7 +87,8 @@ def _extend(batch: Batch, meter: MeterWork, rolled: Rolled) -> None:
     is_last = meter.limit_at is not None and meter.windows_end_at >= meter.limit_at
     if not is_last and meter.windows_end_at - batch.now <= RENEW_BEFORE:
         batch.begin_segment(meter)
-        chain = plan_chain(meter.payers(), meter.rate_ucr_per_hour, meter.windows_end_at, until=batch.now + RENEW_BEFORE, limit_at=meter.limit_at)
+        lots = [] if meter.is_blocked else meter.payers()
+        chain = plan_chain(lots, meter.rate_ucr_per_hour, meter.windows_end_at, until=batch.now + RENEW_BEFORE, limit_at=meter.limit_at)
         for window in chain.windows:
             batch.place(meter, window)
         meter.refused_at = (meter.refused_at or batch.now) if chain.is_short else None

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, aliased
 
 from portal.core.quantities import whole_seconds
 from portal.credits import bulk
-from portal.credits.models import Hold, HoldShare, LedgerAccount, Lot, Meter, MeterSegment, Wallet
+from portal.credits.models import Hold, HoldShare, LedgerAccount, Lot, LotRevocation, Meter, MeterSegment, Wallet
 from portal.credits.rules.costs import Segment, cost_ucr
 from portal.credits.rules.lots import LotState, payers
 from portal.credits.rules.windows import RENEW_BEFORE
@@ -58,7 +58,7 @@ class HoldWork:
 
 @dataclass
 class MeterWork:
-    """One meter under work; fields as in its row."""
+    """One meter under work; fields as in its row. is_blocked: its wallet owes credits of a purchase that was refunded."""
 
     id: uuid.UUID
     session_id: uuid.UUID
@@ -84,6 +84,9 @@ class MeterWork:
     closed_at: datetime | None = None
     void_reason: str | None = None
     refused_at: datetime | None = None
+    is_blocked: bool = False
+    forgiven_from_s: int | None = None
+    corrected_ucr: int = 0
     segments: list[Segment] = field(default_factory=list)
     holds: list[HoldWork] = field(default_factory=list)
     lots: list[LotState] = field(default_factory=list)
@@ -126,9 +129,17 @@ def load(db: Session, condition: ColumnElement[bool], *, most: int | None = None
 
     The wallets are locked by the caller. Each wallet's lots are shared objects: what one meter takes, another misses.
     """
-    query = select(Meter, Wallet.debt_usage_account_id).join(Wallet, Wallet.id == Meter.wallet_id).where(condition).order_by(Meter.id).limit(most)
+    clawback = aliased(LedgerAccount)
+    query = (
+        select(Meter, Wallet.debt_usage_account_id, (clawback.balance_ucr < 0).label("is_blocked"))
+        .join(Wallet, Wallet.id == Meter.wallet_id)
+        .join(clawback, clawback.id == Wallet.debt_clawback_account_id)
+        .where(condition)
+        .order_by(Meter.id)
+        .limit(most)
+    )
     found = db.execute(query.with_for_update(key_share=True, of=Meter), execution_options={"populate_existing": True})
-    meters = [_meter(row.Meter, row.debt_usage_account_id) for row in found]
+    meters = [_meter(row.Meter, row.debt_usage_account_id, is_blocked=row.is_blocked) for row in found]
     lots = lots_of(db, {meter.wallet_id for meter in meters})
     ids = [meter.id for meter in meters]
     segments, holds = _segments(db, ids), _holds(db, ids, {lot.id: lot for own in lots.values() for lot in own})
@@ -137,7 +148,7 @@ def load(db: Session, condition: ColumnElement[bool], *, most: int | None = None
     return meters
 
 
-def _meter(row: Meter, debt_account_id: uuid.UUID) -> MeterWork:
+def _meter(row: Meter, debt_account_id: uuid.UUID, *, is_blocked: bool) -> MeterWork:
     return MeterWork(
         id=row.id,
         session_id=row.session_id,
@@ -163,6 +174,9 @@ def _meter(row: Meter, debt_account_id: uuid.UUID) -> MeterWork:
         closed_at=row.closed_at,
         void_reason=row.void_reason,
         refused_at=row.refused_at,
+        is_blocked=is_blocked,
+        forgiven_from_s=row.forgiven_from_s,
+        corrected_ucr=row.corrected_ucr,
     )
 
 
@@ -171,7 +185,8 @@ def lots_of(db: Session, wallet_ids: set[uuid.UUID]) -> defaultdict[uuid.UUID, l
     available, held = aliased(LedgerAccount), aliased(LedgerAccount)
     query = (
         select(Lot.id, Lot.wallet_id, Lot.available_account_id, Lot.held_account_id, Lot.priority, Lot.classes, Lot.is_bought, Lot.granted_at)
-        .add_columns(Lot.effective_at, Lot.expires_at, available.balance_ucr.label("available_ucr"))
+        .add_columns(Lot.effective_at, Lot.expires_at, available.balance_ucr.label("available_ucr"), LotRevocation.lot_id.label("revoked_id"))
+        .join(LotRevocation, LotRevocation.lot_id == Lot.id, isouter=True)
         .join(available, available.id == Lot.available_account_id)
         .join(held, held.id == Lot.held_account_id)
         .where(bulk.among(Lot.wallet_id, wallet_ids), or_(available.balance_ucr > 0, held.balance_ucr > 0))
@@ -194,6 +209,7 @@ def _lot(row: Any) -> LotState:
         effective_at=row.effective_at,
         expires_at=row.expires_at,
         available_ucr=row.available_ucr,
+        is_revoked=row.revoked_id is not None,
     )
 
 

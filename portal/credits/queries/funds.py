@@ -111,7 +111,7 @@ def choices(db: Session) -> list[tuple[uuid.UUID, str, int]]:
     """Return (id, name, what is left) of the funds that can still grant, by name."""
     left = (LedgerAccount.balance_ucr - LedgerAccount.lower_bound_ucr).label("left_ucr")
     query = select(Fund.id, Fund.name, left).join(LedgerAccount, LedgerAccount.id == Fund.issuance_account_id)
-    return [(row.id, row.name, row.left_ucr) for row in db.execute(query.where(left > 0).order_by(Fund.name).limit(200))]
+    return [(row.id, row.name, row.left_ucr) for row in db.execute(query.where(left > 0, Fund.closed_at.is_(None)).order_by(Fund.name).limit(200))]
 
 
 def page_of_grants(db: Session, fund_id: uuid.UUID, *, mark: str | None) -> Page[GrantRow]:
@@ -124,7 +124,7 @@ def page_of_grants(db: Session, fund_id: uuid.UUID, *, mark: str | None) -> Page
         .join(projects.project, project.id == Wallet.project_id)
         .join(available, available.id == Lot.available_account_id)
         .join(held, held.id == Lot.held_account_id)
-        .where(Lot.fund_id == fund_id)
+        .where(Lot.fund_id == fund_id, Lot.origin.in_(["grant", "make_good"]))
     )
     return page_of(db, query, Lot.id, mark=mark).map(lambda row: GrantRow(*row))
 

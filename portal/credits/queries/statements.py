@@ -93,7 +93,7 @@ class _Draft:
 
     def add(self, row: Any) -> None:
         self.booked_at = max(self.booked_at, row.booked_at)
-        if row.kind == "debt_usage":
+        if row.kind in {"debt_usage", "debt_clawback"}:
             self.debt_ucr -= row.amount_ucr
         elif row.kind == "writeoff":
             self.written_off_ucr -= row.amount_ucr
@@ -192,7 +192,7 @@ def _drafts(db: Session, wallet_id: uuid.UUID, starts_at: datetime, ends_at: dat
         .join(Meter, Meter.id == LedgerTransaction.meter_id, isouter=True)
         .join(Lot, and_(Lot.wallet_id == LedgerTransaction.wallet_id, _is_account_of_lot()), isouter=True)
         .where(LedgerTransaction.booked_at >= starts_at, LedgerTransaction.booked_at < ends_at)
-        .where(or_(LedgerAccount.kind.like("lot_%"), LedgerAccount.kind.in_(["debt_usage", "writeoff"])))
+        .where(or_(LedgerAccount.kind.like("lot_%"), LedgerAccount.kind.in_(["debt_usage", "debt_clawback", "writeoff"])))
         .group_by(line_id, *facts)
         .order_by(func.max(LedgerTransaction.booked_at), line_id, Lot.number)
     )

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, case, or_, select, true
+from sqlalchemy import Select, and_, case, func, or_, select, true
 from sqlalchemy.orm import Session, aliased
 
 from portal.core.access import Actor
 from portal.core.errors import NotFound
 from portal.core.pages import Page, page_of
-from portal.credits.models import Fund, Hold, HoldShare, LedgerAccount, Lot, Meter, MeterSegment, Wallet
+from portal.credits.models import Fund, Hold, HoldShare, LedgerAccount, Lot, LotRevocation, Meter, MeterSegment, Wallet
 from portal.credits.permissions import HOLDERS, Permission
 from portal.credits.queries.balances import meter_costs, running_seconds
 from portal.credits.states import HoldState, MeterState
@@ -37,7 +37,7 @@ class WalletCard:
 
 @dataclass(frozen=True)
 class LotRow:
-    """A lot at an instant. left = what it still has, running sessions counted to the second."""
+    """A lot at an instant. left = what it still has, running sessions counted to the second. A bought one has no fund."""
 
     id: uuid.UUID
     number: int
@@ -50,6 +50,8 @@ class LotRow:
     effective_at: datetime
     expires_at: datetime
     is_valid: bool
+    is_bought: bool
+    is_revoked: bool
 
 
 @dataclass(frozen=True)
@@ -103,8 +105,15 @@ def lots_of_wallet(db: Session, wallet_id: uuid.UUID, *, now: datetime) -> list[
     """
     available, held = aliased(LedgerAccount), aliased(LedgerAccount)
     query = (
-        select(Lot, Fund.name.label("fund_name"), available.balance_ucr.label("available_ucr"), held.balance_ucr.label("held_ucr"))
-        .join(Fund, Fund.id == Lot.fund_id)
+        select(
+            Lot,
+            func.coalesce(Fund.name, "").label("fund_name"),
+            LotRevocation.revoked_at,
+            available.balance_ucr.label("available_ucr"),
+            held.balance_ucr.label("held_ucr"),
+        )
+        .join(Fund, Fund.id == Lot.fund_id, isouter=True)
+        .join(LotRevocation, LotRevocation.lot_id == Lot.id, isouter=True)
         .join(available, available.id == Lot.available_account_id)
         .join(held, held.id == Lot.held_account_id)
         .where(Lot.wallet_id == wallet_id, or_(and_(available.balance_ucr > 0, Lot.expires_at > now), held.balance_ucr > 0))
@@ -120,7 +129,8 @@ def _place(lot: Lot) -> tuple[Any, ...]:
 
 def _lot_row(row: Any, running_ucr: int, now: datetime) -> LotRow:
     lot: Lot = row.Lot
-    is_valid = lot.effective_at <= now < lot.expires_at
+    is_revoked = row.revoked_at is not None
+    is_valid = lot.effective_at <= now < lot.expires_at and not is_revoked
     available_ucr = row.available_ucr if now < lot.expires_at else 0
     return LotRow(
         id=lot.id,
@@ -134,6 +144,8 @@ def _lot_row(row: Any, running_ucr: int, now: datetime) -> LotRow:
         effective_at=lot.effective_at,
         expires_at=lot.expires_at,
         is_valid=is_valid,
+        is_bought=lot.is_bought,
+        is_revoked=is_revoked,
     )
 
 

@@ -22,10 +22,11 @@ class LotState:
     effective_at: datetime
     expires_at: datetime
     available_ucr: int
+    is_revoked: bool = False
 
     def pays(self, charge_class: str) -> bool:
-        """Return whether the lot may pay for a class."""
-        return self.classes is None or charge_class in self.classes
+        """Return whether the lot may pay for a class; a revoked lot pays for nothing new."""
+        return not self.is_revoked and (self.classes is None or charge_class in self.classes)
 
     def is_valid_at(self, instant: datetime) -> bool:
         """Return whether the lot may be spent for time that begins at an instant."""

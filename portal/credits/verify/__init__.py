@@ -11,17 +11,17 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from portal.credits.verify import holds, journal, lots, meters
+from portal.credits.verify import holds, journal, lots, meters, purchases
 from portal.credits.verify.check import Check
 
-CHECKS: Sequence[Check] = [*journal.CHECKS, *lots.CHECKS, *holds.CHECKS, *meters.CHECKS]
+CHECKS: Sequence[Check] = [*journal.CHECKS, *lots.CHECKS, *holds.CHECKS, *meters.CHECKS, *purchases.CHECKS]
 NAMES = {
     1: "Every transaction sums to zero and has two entries or more",
     2: "Every live balance equals its entries, without gaps, within its bounds",
     3: "Every lot adds up to what was issued",
     4: "Holds and their shares add up, windows never overlap, none outlives its session",
     5: "Nothing is held outside a lot's validity or out of order",
-    6: "No fund issued more than its budget",
+    6: "No fund issued more than its budget; every purchase was issued once and gave back no more",
     7: "Sessions are charged for their proven seconds, once",
     10: "Everything sums to zero, and what is kept equals what the journal says",
 }

@@ -1,4 +1,4 @@
-"""Invariants 1, 2, 6 and 10: transactions, balances, funds."""
+"""Invariants 1, 2, 6 and 10: transactions, balances, funds and what is in transit."""
 
 from portal.credits.verify.check import Check
 
@@ -67,13 +67,32 @@ CHECKS = [
         "fund",
         """
         SELECT 'fund ' || f.slug FROM fund f JOIN ledger_account a ON a.id = f.issuance_account_id LEFT JOIN (
-            SELECT fund_id, sum(issued_ucr) AS issued FROM lot GROUP BY 1
+            SELECT fund_id, sum(issued_ucr) AS issued FROM lot WHERE origin IN ('grant', 'make_good') GROUP BY 1
         ) l ON l.fund_id = f.id LEFT JOIN (
             SELECT e.account_id, -sum(e.amount_ucr) AS issued FROM ledger_entry e JOIN ledger_transaction t ON t.id = e.transaction_id
             WHERE t.operation = 'grant' GROUP BY 1
         ) j ON j.account_id = a.id
         WHERE -a.balance_ucr > f.budget_ucr OR a.lower_bound_ucr <> -f.budget_ucr OR coalesce(l.issued, 0) <> coalesce(j.issued, 0)
         ORDER BY f.slug LIMIT 1
+        """,
+    ),
+    Check(
+        2,
+        "its bound is not the debt that it made",
+        "wallet",
+        """
+        SELECT 'wallet ' || w.id FROM wallet w JOIN ledger_account a ON a.id = w.debt_clawback_account_id
+        WHERE a.lower_bound_ucr <> a.balance_ucr ORDER BY w.id LIMIT 1
+        """,
+    ),
+    Check(
+        10,
+        "credits are in transit between two wallets",
+        "ledger_entry",
+        """
+        SELECT 'transfer ' || regexp_replace(t.key, '[:]in$', '') FROM ledger_entry e JOIN ledger_account a ON a.id = e.account_id
+        JOIN ledger_transaction t ON t.id = e.transaction_id WHERE a.kind = 'transit'
+        GROUP BY 1 HAVING sum(e.amount_ucr) <> 0 OR count(*) <> 2 ORDER BY 1 LIMIT 1
         """,
     ),
     Check(

@@ -8,15 +8,16 @@ BURN_ORDER = "({lot}.priority, {lot}.expires_at, coalesce(cardinality({lot}.clas
 CHECKS = [
     Check(
         3,
-        "issued is not available, held, frozen, captured and expired together",
+        "what came in is not what it has, held, frozen and gave away together",
         "lot",
         """
         SELECT 'lot ' || l.id FROM lot l
         JOIN ledger_account v ON v.id = l.available_account_id JOIN ledger_account h ON h.id = l.held_account_id
         JOIN ledger_account f ON f.id = l.frozen_account_id
         LEFT JOIN (
-            SELECT o.lot_id, sum(e.amount_ucr) FILTER (WHERE t.operation IN ('grant', 'purchase')) AS issued,
-                sum(e.amount_ucr) FILTER (WHERE t.operation NOT IN ('grant', 'purchase', 'hold', 'release')) AS moved,
+            SELECT o.lot_id, sum(e.amount_ucr) FILTER (WHERE t.operation IN ('grant', 'purchase') OR (t.operation = 'transfer' AND e.amount_ucr > 0)) AS issued,
+                sum(e.amount_ucr) FILTER (
+                    WHERE t.operation NOT IN ('grant', 'purchase', 'hold', 'release') AND NOT (t.operation = 'transfer' AND e.amount_ucr > 0)) AS moved,
                 sum(e.amount_ucr) FILTER (WHERE t.operation IN ('hold', 'release', 'freeze')) AS inside,
                 sum(e.amount_ucr) FILTER (WHERE t.operation = 'capture') AS captured
             FROM (
@@ -46,6 +47,16 @@ CHECKS = [
     ),
     Check(
         5,
+        "it was held from a lot that was revoked before",
+        "hold_share",
+        """
+        SELECT 'hold ' || h.id || ' from lot ' || s.lot_id FROM hold_share s
+        JOIN hold h ON h.id = s.hold_id JOIN lot_revocation r ON r.lot_id = s.lot_id
+        WHERE h.placed_at > r.revoked_at ORDER BY h.id LIMIT 1
+        """,
+    ),
+    Check(
+        5,
         "its shares are not in the order of spending",
         "hold_share",
         f"""
@@ -69,6 +80,7 @@ CHECKS = [
         ) j ON true
         JOIN lot e ON e.wallet_id = h.wallet_id AND {BURN_ORDER.format(lot="e")} < {BURN_ORDER.format(lot="b")}
             AND e.effective_at <= h.starts_at AND e.expires_at > h.starts_at AND (e.classes IS NULL OR m.charge_class = ANY (e.classes))
+            AND NOT EXISTS (SELECT 1 FROM lot_revocation r WHERE r.lot_id = e.id AND r.revoked_at <= h.placed_at)
         JOIN LATERAL (
             SELECT le.balance_after_ucr FROM ledger_entry le WHERE le.account_id = e.available_account_id AND le.id <= j.entry_id ORDER BY le.id DESC LIMIT 1
         ) left_then ON left_then.balance_after_ucr > 0

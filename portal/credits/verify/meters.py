@@ -22,6 +22,20 @@ CHECKS = [
     ),
     Check(
         7,
+        "what was given back is not the price of the seconds forgiven, or not what the journal says",
+        "meter",
+        f"""
+        SELECT 'session ' || m.session_id FROM meter m LEFT JOIN (
+            SELECT t.meter_id, -sum(e.amount_ucr) AS corrected FROM ledger_transaction t JOIN ledger_entry e ON e.transaction_id = t.id
+            JOIN ledger_account a ON a.id = e.account_id WHERE t.operation = 'correction' AND a.kind = 'usage' GROUP BY 1
+        ) j ON j.meter_id = m.id
+        WHERE m.corrected_ucr <> coalesce(j.corrected, 0)
+            OR (m.forgiven_from_s IS NOT NULL AND m.due_at IS NULL AND m.corrected_ucr <> m.booked_ucr - {COST.format(seconds="m.forgiven_from_s")})
+        ORDER BY m.id LIMIT 1
+        """,  # noqa: S608 -- constants of this module
+    ),
+    Check(
+        7,
         "more seconds are proven than it existed",
         "meter",
         """

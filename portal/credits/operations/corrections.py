@@ -1,0 +1,102 @@
+"""Giving back what a settled session was charged from a second on: the idle tail, and what finance decides to forgive.
+
+The credits go where they came from, the last taken first: debts that the session made, then its lots in the
+reverse of the recorded order. What was written off for it stays written off.
+"""
+
+import uuid
+from collections.abc import Iterator
+from datetime import datetime
+
+from sqlalchemy import and_, select, update
+from sqlalchemy.orm import Session
+
+from portal.core import audit
+from portal.core.access import Actor
+from portal.core.errors import N_, Conflict, Invalid, NotFound
+from portal.core.quantities import decimal_credits
+from portal.credits.models import LedgerAccount, LedgerEntry, LedgerTransaction, Lot, Meter
+from portal.credits.operations import debts, journal, wallets, work
+from portal.credits.states import MeterState
+
+
+class NotSettled(Conflict):
+    """Only what is booked for good can be given back."""
+
+    text = N_("This session is not settled yet. Its charge can be corrected once it is.")
+
+
+class BadSecond(Invalid):
+    """The second lies outside the session, or after what was given back before."""
+
+    text = N_("Choose a moment within the session, not after what was given back already.")
+
+
+def forgive_from(db: Session, *, session_id: uuid.UUID, generation: int, from_s: int, reason: str, by: Actor, now: datetime) -> int:
+    """Give back what a session was charged from its second `from_s` on, and return how much; the same again changes nothing.
+
+    Raises NotSettled, BadSecond, NotFound.
+    """
+    mine = and_(Meter.session_id == session_id, Meter.generation == generation)
+    wallet_id = db.execute(select(Meter.wallet_id).where(mine)).scalar_one_or_none()
+    if wallet_id is None:
+        raise NotFound
+    wallets.lock_one(db, wallet_id)
+    meter = work.load(db, mine)[0]
+    if meter.state == MeterState.OPEN:
+        raise NotSettled
+    if not 0 <= from_s <= meter.booked_s or (meter.forgiven_from_s is not None and from_s > meter.forgiven_from_s):
+        raise BadSecond
+    amount_ucr = meter.booked_ucr - meter.cost_ucr(from_s) - meter.corrected_ucr
+    if amount_ucr <= 0:
+        return 0
+    _book(db, meter, amount_ucr, from_s, by=by, now=now)
+    db.execute(update(Meter).where(Meter.id == meter.id).values(forgiven_from_s=from_s, corrected_ucr=meter.corrected_ucr + amount_ucr))
+    audit.record(db, "corrected", "compute_session", session_id, by=by, now=now, amount=decimal_credits(amount_ucr), from_s=from_s, reason=reason)
+    return amount_ucr
+
+
+def _book(db: Session, meter: work.MeterWork, amount_ucr: int, from_s: int, *, by: Actor, now: datetime) -> None:
+    number = journal.count_of(db, "correction", LedgerTransaction.meter_id == meter.id) + 1
+    lines = [journal.Line(meter.usage_account_id, -amount_ucr)]
+    left_ucr, lifted_ucr = amount_ucr, 0
+    owed_ucr = debts.of_wallet(db, meter.wallet_id).usage_ucr
+    for kind, account_id, paid_ucr in _sources(db, meter.id):
+        part_ucr = min(paid_ucr, left_ucr)
+        if kind == "debt_usage":
+            part_ucr = min(part_ucr, owed_ucr)
+            lifted_ucr = part_ucr
+        left_ucr -= part_ucr
+        lines.append(journal.Line(account_id, part_ucr))
+    if left_ucr:
+        # Debt that is paid or written off by now: the hub, not a lot, bore it.
+        lines.append(journal.Line(journal.WRITEOFF_ACCOUNT_ID, left_ucr))
+    body = {"from_s": from_s, "amount": amount_ucr}
+    key = f"corr:{meter.session_id}:{meter.generation}:{number}"
+    journal.post(db, [journal.Booking(key, "correction", body, lines, wallet_id=meter.wallet_id, meter_id=meter.id)], by=by, now=now)
+    debts.widen(db, meter.debt_account_id, -lifted_ucr)
+
+
+def _sources(db: Session, meter_id: uuid.UUID) -> Iterator[tuple[str, uuid.UUID, int]]:
+    """Give what the session's captures took, and corrections have not given back: (kind, account, amount), debt first, then the last taken first.
+
+    An amount that came from a lot's held account goes back to what the lot has available.
+    """
+    query = (
+        select(LedgerAccount.kind, LedgerAccount.id, Lot.available_account_id, LedgerEntry.amount_ucr)
+        .select_from(LedgerTransaction)
+        .join(LedgerEntry, LedgerEntry.transaction_id == LedgerTransaction.id)
+        .join(LedgerAccount, LedgerAccount.id == LedgerEntry.account_id)
+        .join(Lot, (Lot.held_account_id == LedgerAccount.id) | (Lot.available_account_id == LedgerAccount.id), isouter=True)
+        .where(LedgerTransaction.meter_id == meter_id, LedgerTransaction.operation.in_(["capture", "correction"]))
+        .where(LedgerAccount.kind.in_(["debt_usage", "lot_held", "lot_available"]))
+        .order_by(LedgerEntry.id.desc())
+    )
+    taken: dict[uuid.UUID, int] = {}
+    kinds: dict[uuid.UUID, str] = {}
+    for kind, account_id, available_id, amount_ucr in db.execute(query):
+        target_id = available_id if kind.startswith("lot_") else account_id
+        kinds[target_id] = "debt_usage" if kind == "debt_usage" else "lot"
+        taken[target_id] = taken.get(target_id, 0) - amount_ucr
+    for wanted in ("debt_usage", "lot"):
+        yield from ((wanted, target_id, amount) for target_id, amount in taken.items() if kinds[target_id] == wanted and amount > 0)
