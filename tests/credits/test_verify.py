@@ -101,8 +101,10 @@ CORRUPTIONS = {
     "a lot's wallet": (5, "UPDATE lot SET wallet_id = (SELECT w.id FROM wallet w WHERE w.id <> lot.wallet_id LIMIT 1)"),
     "a lot's priority, so that it was skipped": (
         5,
-        "UPDATE lot SET priority = 1 WHERE origin = 'grant' AND wallet_id = (SELECT wallet_id FROM lot ORDER BY number LIMIT 1)"
-        " AND expires_at = (SELECT max(l.expires_at) FROM lot l WHERE l.wallet_id = lot.wallet_id)",
+        (
+            "UPDATE lot SET priority = 1 WHERE origin = 'grant' AND wallet_id = (SELECT wallet_id FROM lot ORDER BY number LIMIT 1)"
+            " AND expires_at = (SELECT max(l.expires_at) FROM lot l WHERE l.wallet_id = lot.wallet_id)"
+        ),
     ),
     "the order of shares": (
         5,
