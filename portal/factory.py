@@ -17,6 +17,7 @@ from portal.core import database, jobs
 from portal.desk import layout
 from portal.identity import sign_in
 from portal.notifications import rendering
+from portal.payments import stripe_gateway
 from portal.settings import Settings
 from portal.settings import load as load_settings
 from portal.web import access, errors, formats, headers, i18n, pages
@@ -24,6 +25,7 @@ from portal.web.application import Portal
 from portal.web.database import sql
 
 ROOT = Path(__file__).resolve().parent
+CHECKOUT_PAGES = "https://checkout.stripe.com"
 
 # Domain views by prefix. A row is "module:blueprint".
 BLUEPRINTS: list[tuple[str, str]] = [
@@ -34,6 +36,7 @@ BLUEPRINTS: list[tuple[str, str]] = [
     ("portal.notifications.views:blueprint", ""),
     ("portal.projects.views:blueprint", "/projects"),
     ("portal.credits.views:blueprint", ""),
+    ("portal.payments.views:blueprint", ""),
     ("portal.compute.views:blueprint", "/sessions"),
     ("portal.learning.views:blueprint", "/courses"),
     ("portal.incubation.views:blueprint", ""),
@@ -47,6 +50,7 @@ JOB_MODULES: list[str] = [
     "portal.identity.jobs",
     "portal.projects.jobs",
     "portal.credits.jobs",
+    "portal.payments.jobs",
     "portal.compute.jobs",
     "portal.learning.jobs",
     "portal.incubation.jobs",
@@ -58,14 +62,17 @@ def create_app(settings: Settings | None = None, **overrides: Any) -> Flask:
     """Return the portal's WSGI application. Raises BadSetting."""
     settings = settings or load_settings()
     app = _bare_app(settings, overrides)
-    CSRFProtect(app)
+    csrf = CSRFProtect(app)
     i18n.install(app, zone=sign_in.current_zone, keep_language=sign_in.keep_language)
     sign_in.install(app, settings)
     rendering.install(app)
     app.extensions["job_resources"]["hub"] = hub_gateway.from_settings(settings)
     app.before_request(access.enforce)
     pages.install(app, layout.parts(settings))
+    app.extensions["job_resources"]["payments"] = stripe_gateway.from_settings(settings.stripe)
     _register(app, BLUEPRINTS)
+    # Stripe's messages carry a signature of their own, and no cookie.
+    csrf.exempt("portal.payments.views.webhook.webhook")
     return app
 
 
@@ -113,6 +120,12 @@ def load_jobs() -> None:
         import_module(module)
 
 
+def _payment_pages(settings: Settings) -> tuple[str, ...]:
+    if settings.stripe is None:
+        return ()
+    return (settings.stripe.api_base or CHECKOUT_PAGES,)
+
+
 def _config(settings: Settings) -> dict[str, Any]:
     return {
         "SECRET_KEY": settings.secret_key,
@@ -125,7 +138,7 @@ def _config(settings: Settings) -> dict[str, Any]:
         "WTF_CSRF_TIME_LIMIT": 12 * 3600,
         "PORTAL_HOST": settings.public_host,
         "PORTAL_HSTS": settings.is_https,
-        "PORTAL_FORM_TARGETS": (settings.hub.public_url,),
+        "PORTAL_FORM_TARGETS": (settings.hub.public_url, *_payment_pages(settings)),
         "PREFERRED_URL_SCHEME": "https" if settings.is_https else "http",
         "TESTING": False,
     }

@@ -51,6 +51,33 @@ class MailSettings:
 
 
 @dataclass(frozen=True)
+class StripeSettings:
+    """How cards are paid. api_base: a stand-in's address in development, None for Stripe itself."""
+
+    secret_key: str = field(repr=False)
+    webhook_secrets: tuple[str, ...] = field(repr=False)
+    api_base: str | None = None
+    timeout_s: float = 20
+
+    @property
+    def is_live(self) -> bool:
+        """Return whether real money moves: Stripe's keys say so."""
+        return self.secret_key.startswith(("sk_live_", "rk_live_"))
+
+
+@dataclass(frozen=True)
+class Seller:
+    """Who sells credits, as invoices name them, and where bank transfers go."""
+
+    name: str
+    address: str
+    tax_id: str
+    bank: str
+    account: str
+    swift: str
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything that differs between deployments."""
 
@@ -65,6 +92,8 @@ class Settings:
     courses_dir: Path
     hub: HubSettings
     mail: MailSettings
+    seller: Seller
+    stripe: StripeSettings | None = None
     is_behind_proxy: bool = False
 
     @property
@@ -111,6 +140,15 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
             smtp_url=env.get("SMTP_URL") or None,
             outbox_dir=Path(env.get("MAIL_OUTBOX_DIR", str(var_dir / "outbox"))),
         ),
+        seller=Seller(
+            name=env.get("SELLER_NAME", "Tetouan AI Hub"),
+            address=env.get("SELLER_ADDRESS", "Technopark\n93000 Tétouan, Morocco"),
+            tax_id=env.get("SELLER_TAX_ID", ""),
+            bank=env.get("SELLER_BANK", ""),
+            account=env.get("SELLER_ACCOUNT", ""),
+            swift=env.get("SELLER_SWIFT", ""),
+        ),
+        stripe=_stripe(env),
         is_behind_proxy=_flag(env, "PORTAL_BEHIND_PROXY"),
     )
 
@@ -146,6 +184,21 @@ def _database_url(env: Mapping[str, str]) -> str:
         message = "DATABASE_URL must be PostgreSQL: the portal keeps its invariants in the database and runs on nothing else"
         raise BadSetting(message)
     return value
+
+
+def _stripe(env: Mapping[str, str]) -> StripeSettings | None:
+    key = env.get("STRIPE_SECRET_KEY", "").strip()
+    if not key:
+        return None
+    if not key.startswith(("sk_test_", "sk_live_", "rk_test_", "rk_live_")):
+        message = "STRIPE_SECRET_KEY must begin with sk_test_, sk_live_, rk_test_ or rk_live_"
+        raise BadSetting(message)
+    secrets = tuple(_required(env, "STRIPE_WEBHOOK_SECRETS", "Give the endpoint's signing secret (whsec_…), two with a comma while they rotate").split(","))
+    base = env.get("STRIPE_API_BASE", "").strip() or None
+    if base is not None and "_live_" in key:
+        message = "STRIPE_API_BASE points a live key at a stand-in; take one of them away"
+        raise BadSetting(message)
+    return StripeSettings(key, secrets, base)
 
 
 def _flag(env: Mapping[str, str], name: str) -> bool:

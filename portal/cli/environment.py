@@ -15,7 +15,7 @@ from portal.core.local_postgres import LocalPostgres
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DEFAULT_PORT = 8000
-PORTS = ("portal", "proxy", "hub_api", "hub", "proxy_api")
+PORTS = ("portal", "proxy", "hub_api", "hub", "proxy_api", "stripe")
 SECRETS = (
     "PORTAL_SECRET_KEY",
     "PORTAL_PASSWORD_SALT",
@@ -24,6 +24,8 @@ SECRETS = (
     "HUB_OIDC_SECRET",
     "HUB_SERVICE_TOKEN",
     "CONFIGPROXY_AUTH_TOKEN",
+    "STRIPE_STAND_IN_KEY",
+    "STRIPE_STAND_IN_WEBHOOK",
 )
 
 
@@ -63,6 +65,7 @@ def prepare(var_dir: Path, *, wanted_port: int | None) -> LocalEnvironment:
         **os.environ,
         **kept,
         **databases,
+        **_payments(ports, kept),
         "PORTAL_DEVELOPMENT": os.environ.get("PORTAL_DEVELOPMENT", "1"),
         "PORTAL_VAR_DIR": str(var_dir),
         "PORTAL_URL": f"http://127.0.0.1:{ports['portal']}",
@@ -75,6 +78,26 @@ def prepare(var_dir: Path, *, wanted_port: int | None) -> LocalEnvironment:
         "SESSION_ENVIRONMENT": os.environ.get("SESSION_ENVIRONMENT", str(ROOT / ".venv-singleuser")),
     }
     return LocalEnvironment(variables, ports, postgres)
+
+
+def _payments(ports: Mapping[str, int], kept: Mapping[str, str]) -> dict[str, str]:
+    """Return how cards are paid: by Stripe where its key is given, else by the stand-in of the tests; and who sells."""
+    seller = {
+        "SELLER_NAME": "Tetouan AI Hub (development)",
+        "SELLER_ADDRESS": "Technopark\n93000 Tétouan, Morocco",
+        "SELLER_TAX_ID": "ICE 000000000000000",
+        "SELLER_BANK": "Development bank",
+        "SELLER_ACCOUNT": "MA64 0000 0000 0000 0000 0000 0000",
+        "SELLER_SWIFT": "DEVEMAMC",
+    }
+    chosen = {name: os.environ.get(name, value) for name, value in seller.items()}
+    if os.environ.get("STRIPE_SECRET_KEY"):
+        return chosen
+    return chosen | {
+        "STRIPE_SECRET_KEY": "sk_test_" + kept["STRIPE_STAND_IN_KEY"],
+        "STRIPE_WEBHOOK_SECRETS": "whsec_" + kept["STRIPE_STAND_IN_WEBHOOK"],
+        "STRIPE_API_BASE": f"http://127.0.0.1:{ports['stripe']}",
+    }
 
 
 def _kept_secrets(path: Path) -> dict[str, str]:

@@ -16,7 +16,7 @@ def add_to(cli: click.Group) -> None:
 
 
 @click.command()
-@click.option("--port", type=int, default=None, envvar="PORT", help="First of five ports (8000).")
+@click.option("--port", type=int, default=None, envvar="PORT", help="First of six ports (8000).")
 @click.option("--var", "var_dir", type=click.Path(path_type=Path), default=ROOT / "var", envvar="PORTAL_VAR_DIR", help="Where everything is kept.")
 @click.option("--demo/--no-demo", default=True, help="Load the demo world into an empty database.")
 def up(port: int | None, var_dir: Path, demo: bool) -> None:

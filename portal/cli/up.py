@@ -67,7 +67,17 @@ def children(environment: LocalEnvironment) -> list[Child]:
         Child("hub-api", _gunicorn(python, "portal.factory:create_hub_api_app()", ports["hub_api"], 1), _listens(ports["hub_api"])),
     ]
     workers = [Child(f"worker-{queue}", [python, "-m", "portal.cli", "worker", queue, "--concurrency", str(count)]) for queue, count in WORKER_QUEUES.items()]
-    return [*web, *workers, proxy(environment), hub(environment)]
+    return [*payments(environment), *web, *workers, proxy(environment), hub(environment)]
+
+
+def payments(environment: LocalEnvironment) -> list[Child]:
+    """Return the stand-in for Stripe, where its keys are not given: development never moves money."""
+    port = environment.ports["stripe"]
+    if environment.variables.get("STRIPE_API_BASE") != f"http://127.0.0.1:{port}":
+        return []
+    kept = Path(environment.variables["PORTAL_VAR_DIR"]) / "stripe.json"
+    command = [sys.executable, "-m", "tests.fakes.stripe_server", "--port", str(port), "--file", str(kept)]
+    return [Child("stripe", [*command, "--webhook", f"{environment.portal_url}/payments/webhook"], _answers(f"http://127.0.0.1:{port}/health"))]
 
 
 def proxy(environment: LocalEnvironment) -> Child:
@@ -142,6 +152,7 @@ def _say_where(environment: LocalEnvironment, took_s: float, *, has_demo: bool) 
     print(f"  portal  {environment.portal_url}")
     print(f"  hub     {environment.hub_url}   (sessions are started from the portal)")
     print(f"  mail    {environment.portal_url}/mail")
+    print(f"  stripe  {environment.variables.get('STRIPE_API_BASE', 'Stripe itself')}   (a stand-in: no card is charged)")
     print(f"  logs    {environment.variables['PORTAL_VAR_DIR']}/log\n")
     if not has_demo:
         print("Ctrl-C stops everything.", flush=True)

@@ -5,7 +5,7 @@ A hit is counted in a transaction of its own, so that a request that is rolled b
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Index, delete
+from sqlalchemy import Index, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column, sessionmaker
 
@@ -36,6 +36,12 @@ def hit(sessions: sessionmaker[Session], key: str, *, most: int, window: timedel
     if hits > most:
         left_s = (starts_at + window - now).total_seconds()
         raise TooMany(minutes=max(1, int(-(-left_s // 60))))
+
+
+def hits_since(db: Session, prefix: str, *, since: datetime) -> int:
+    """Return how often keys that begin with a prefix were counted in windows that began after an instant."""
+    query = select(func.coalesce(func.sum(LimitWindow.hits), 0)).where(LimitWindow.key.startswith(prefix, autoescape=True), LimitWindow.starts_at > since)
+    return int(db.execute(query).scalar_one())
 
 
 def forget(db: Session, *, before: datetime) -> None:

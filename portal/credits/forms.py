@@ -5,7 +5,7 @@ from typing import Any
 
 from flask_babel import gettext, lazy_gettext
 from wtforms import DateField, Field, SelectField, StringField
-from wtforms.validators import InputRequired, Length, ValidationError
+from wtforms.validators import DataRequired, Length, ValidationError
 
 from portal.core.quantities import NotAQuantity, parse_credits
 from portal.web.forms import Form, stripped
@@ -38,7 +38,7 @@ class ClassesField(StringField):
 
 
 def _required() -> list[Any]:
-    return [InputRequired(message=lazy_gettext("Please fill this in."))]
+    return [DataRequired(message=lazy_gettext("Please fill this in."))]
 
 
 class FundForm(Form):

@@ -58,7 +58,7 @@ def build(db: Session, cast: Cast, *, fund_id: uuid.UUID, began_at: datetime, no
     second = {"en": "Incubation 2027, second call", "fr": "Incubation 2027, deuxième appel", "ar": "الاحتضان 2027، النداء الثاني"}
     _call(db, OPEN_CALL, second, by=staff_member, opens_at=now - DAY, closes_at=now + 30 * DAY, fund_id=fund_id, now=now - DAY)
     _draft(db, cast[people.APPLICANT], call_slug=OPEN_CALL, now=now - timedelta(hours=5))
-    found = venture_queries.page_of_ventures(db, actor=cast[people.FOUNDER], mark=None).rows
+    found = venture_queries.page_of_ventures(db, actor=staff_member, mark=None).rows
     return [card.project_id for card in sorted(found, key=lambda card: card.number)]
 
 

@@ -45,6 +45,7 @@ def account(actor: Actor) -> Account | None:
         _link(_("Organisations"), "identity.organisations"),
         _link(_("Messages"), "notifications.messages"),
         _link(_("Projects"), "projects.project_list"),
+        _link(_("Purchases"), "payments.purchase_list"),
         _link(_("My applications"), "incubation.own_applications"),
     ]
     links += [_link(label, endpoint) for roles, label, endpoint in _work() if actor.has(*roles)]
@@ -73,6 +74,7 @@ def _work() -> Sequence[tuple[tuple[Role, ...], str, str]]:
         ((Role.STAFF, Role.ADMINISTRATOR), _("Calls and applications"), "incubation.programme_calls"),
         ((Role.STAFF, Role.INSTRUCTOR, Role.ADMINISTRATOR), _("Course runs"), "learning.run_list"),
         ((Role.FINANCE, Role.FUNDER, Role.ADMINISTRATOR), _("Funds"), "credits.funds"),
+        ((Role.FINANCE, Role.ADMINISTRATOR), _("Payments"), "payments.finance_desk"),
         ((Role.STAFF, Role.ADMINISTRATOR), _("GPU pool"), "compute.pool"),
         ((Role.STAFF, Role.ADMINISTRATOR), _("People"), "identity.people"),
     )

@@ -8,6 +8,7 @@ REACTIONS: dict[str, tuple[str, ...]] = {
     "identity.person_suspended": ("compute.stop_sessions_of_person",),
     # A course run notes the lab, and completes the course when it was the last step.
     "compute.session_ended": ("learning.session_ended",),
+    "payments.purchase_paid": (),
     "incubation.venture_admitted": (),
     "learning.person_enrolled": (),
 }

@@ -6,7 +6,7 @@ from typing import Any
 from flask_babel import gettext, lazy_gettext
 from wtforms import BooleanField, DateField, EmailField, Field, HiddenField, RadioField, SelectMultipleField, StringField, TextAreaField, URLField
 from wtforms.fields.choices import SelectChoice  # type: ignore[attr-defined]  # newer than its type stubs
-from wtforms.validators import InputRequired, Length
+from wtforms.validators import DataRequired, InputRequired, Length
 
 from portal.incubation.queries.applications import COMMENT_TO_APPLICANT, COMMENT_TO_STAFF
 from portal.incubation.rules.answers import NO, YES, Raw, field_name
@@ -101,7 +101,7 @@ class DecisionForm(Form):
     reason = TextAreaField(
         lazy_gettext("Reasons"),
         description=lazy_gettext("The applicant reads them as they are."),
-        validators=[InputRequired(lazy_gettext("Please fill this in.")), Length(max=4000)],
+        validators=[DataRequired(lazy_gettext("Please fill this in.")), Length(max=4000)],
     )
     venture_name = StringField(lazy_gettext("Name of the venture"), validators=[Length(max=200)])
     awarded = StringField(lazy_gettext("Credits awarded"), description=lazy_gettext("At most what was asked."), validators=[Length(max=40)])

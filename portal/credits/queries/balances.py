@@ -25,6 +25,8 @@ from portal.credits.states import HoldState, MeterState
 class Balance:
     """A wallet at `as_of`: balance = held + free. debt: use proven after the credit was gone, beside it.
 
+    clawback: what is owed because money for bought credits went back after they were used; it blocks new sessions.
+
     running: sessions whose cost until `as_of` is in the figures. seen_at: the oldest last evidence of them, None when
     nothing runs: until then everything is proven, after it they are taken to run on. given: all that ever came and
     was valid by then, so given - balance is what was used or ended.
@@ -39,6 +41,7 @@ class Balance:
     seen_at: datetime | None
     as_of: datetime
     given_ucr: int = 0
+    clawback_ucr: int = 0
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,7 @@ def balances_where(db: Session, condition: ColumnElement[bool], *, now: datetime
 
 def balances_query(condition: ColumnElement[bool], now: datetime | ColumnElement[datetime]) -> Select[Any]:
     """Return the statement behind `balances_where`; with `now` as a bound parameter it can be kept and used again."""
-    cost, debt = meter_costs(now), aliased(LedgerAccount)
+    cost, debt, clawback = meter_costs(now), aliased(LedgerAccount), aliased(LedgerAccount)
     running = (
         select(
             func.coalesce(cast(func.sum(cost.c.cost_ucr - Meter.booked_ucr), BigInteger), 0).label("unbooked_ucr"),
@@ -130,8 +133,9 @@ def balances_query(condition: ColumnElement[bool], now: datetime | ColumnElement
     )
     return (
         select(Wallet.id, _free(now).label("free_ucr"), _held().label("held_ucr"), running.c.unbooked_ucr, running.c.running, running.c.seen_at)
-        .add_columns((-debt.balance_ucr).label("debt_ucr"), _given(now).label("given_ucr"))
+        .add_columns((-debt.balance_ucr).label("debt_ucr"), (-clawback.balance_ucr).label("clawback_ucr"), _given(now).label("given_ucr"))
         .join(debt, debt.id == Wallet.debt_usage_account_id)
+        .join(clawback, clawback.id == Wallet.debt_clawback_account_id)
         .join(running, true())
         .where(condition)
     )
@@ -140,7 +144,7 @@ def balances_query(condition: ColumnElement[bool], now: datetime | ColumnElement
 def balance_of_row(row: Any, now: datetime) -> Balance:
     """Return a row of `balances_query` as a balance."""
     held_ucr = row.held_ucr - row.unbooked_ucr
-    return Balance(row.id, held_ucr + row.free_ucr, held_ucr, row.free_ucr, row.debt_ucr, row.running, row.seen_at, now, row.given_ucr)
+    return Balance(row.id, held_ucr + row.free_ucr, held_ucr, row.free_ucr, row.debt_ucr, row.running, row.seen_at, now, row.given_ucr, row.clawback_ucr)
 
 
 def _free(now: datetime | ColumnElement[datetime]) -> ScalarSelect[int]:

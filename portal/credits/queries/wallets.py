@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, case, func, or_, select, true
+from sqlalchemy import Select, and_, case, exists, func, or_, select, true
 from sqlalchemy.orm import Session, aliased
 
 from portal.core.access import Actor
@@ -26,13 +26,14 @@ READERS = (MemberRole.LEAD.value, MemberRole.MEMBER.value)
 
 @dataclass(frozen=True)
 class WalletCard:
-    """A wallet and the project that it belongs to."""
+    """A wallet and the project that it belongs to. is_own: the actor leads the project or is a member."""
 
     id: uuid.UUID
     project_id: uuid.UUID
     project_slug: str
     project_name: str
     opened_at: datetime
+    is_own: bool
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class LotRow:
     is_valid: bool
     is_bought: bool
     is_revoked: bool
+    frozen_ucr: int
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,8 @@ class ChargeRow:
 def _visible(actor: Actor) -> Select[Any]:
     project, member = projects.project.c, projects.member.c
     query = select(Wallet.id, Wallet.project_id, project.slug.label("project_slug"), project.name.label("project_name"), Wallet.opened_at)
+    belongs = exists().where(member.project_id == Wallet.project_id, member.person_id == actor.person_id, member.role.in_(READERS))
+    query = query.add_columns(belongs.label("is_own"))
     query = query.join(projects.project, project.id == Wallet.project_id)
     if actor.has(*HOLDERS[Permission.SEE_EVERY_WALLET]):
         return query
@@ -103,7 +107,7 @@ def lots_of_wallet(db: Session, wallet_id: uuid.UUID, *, now: datetime) -> list[
 
     Over those valid at `now`, left adds up to the wallet's balance.
     """
-    available, held = aliased(LedgerAccount), aliased(LedgerAccount)
+    available, held, frozen = aliased(LedgerAccount), aliased(LedgerAccount), aliased(LedgerAccount)
     query = (
         select(
             Lot,
@@ -111,12 +115,14 @@ def lots_of_wallet(db: Session, wallet_id: uuid.UUID, *, now: datetime) -> list[
             LotRevocation.revoked_at,
             available.balance_ucr.label("available_ucr"),
             held.balance_ucr.label("held_ucr"),
+            frozen.balance_ucr.label("frozen_ucr"),
         )
         .join(Fund, Fund.id == Lot.fund_id, isouter=True)
         .join(LotRevocation, LotRevocation.lot_id == Lot.id, isouter=True)
         .join(available, available.id == Lot.available_account_id)
         .join(held, held.id == Lot.held_account_id)
-        .where(Lot.wallet_id == wallet_id, or_(and_(available.balance_ucr > 0, Lot.expires_at > now), held.balance_ucr > 0))
+        .join(frozen, frozen.id == Lot.frozen_account_id)
+        .where(Lot.wallet_id == wallet_id, or_(and_(available.balance_ucr > 0, Lot.expires_at > now), held.balance_ucr > 0, frozen.balance_ucr > 0))
     )
     running = _running_by_lot(db, wallet_id, now)
     rows = sorted(db.execute(query), key=lambda row: _place(row.Lot))
@@ -146,6 +152,7 @@ def _lot_row(row: Any, running_ucr: int, now: datetime) -> LotRow:
         is_valid=is_valid,
         is_bought=lot.is_bought,
         is_revoked=is_revoked,
+        frozen_ucr=row.frozen_ucr,
     )
 
 

@@ -1,0 +1,1 @@
+"""Writes of payments; none of them talks to a network."""
