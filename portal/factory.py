@@ -14,6 +14,7 @@ from jinja2 import StrictUndefined
 
 from portal.compute import hub_gateway
 from portal.core import database, jobs
+from portal.credits import papers
 from portal.desk import layout
 from portal.identity import sign_in
 from portal.notifications import rendering
@@ -66,6 +67,7 @@ def create_app(settings: Settings | None = None, **overrides: Any) -> Flask:
     i18n.install(app, zone=sign_in.current_zone, keep_language=sign_in.keep_language)
     sign_in.install(app, settings)
     rendering.install(app)
+    papers.install(app)
     app.extensions["job_resources"]["hub"] = hub_gateway.from_settings(settings)
     app.before_request(access.enforce)
     pages.install(app, layout.parts(settings))

@@ -13,6 +13,7 @@ class Permission(StrEnum):
     OPEN_FUND = "open_fund"
     GIVE_GRANT = "give_grant"
     DECIDE_GRANT = "decide_grant"
+    CLOSE_MONTH = "close_month"
 
 
 HOLDERS: PermissionTable = {
@@ -21,4 +22,5 @@ HOLDERS: PermissionTable = {
     Permission.OPEN_FUND: frozenset({Role.FINANCE, Role.ADMINISTRATOR}),
     Permission.GIVE_GRANT: frozenset({Role.FINANCE, Role.ADMINISTRATOR}),
     Permission.DECIDE_GRANT: frozenset({Role.FINANCE, Role.ADMINISTRATOR}),
+    Permission.CLOSE_MONTH: frozenset({Role.FINANCE, Role.ADMINISTRATOR}),
 }

@@ -94,3 +94,29 @@ class CashAccount(StrEnum):
     REFUNDS = "refunds"
     DISPUTES = "disputes"
     SUSPENSE = "suspense"
+
+
+class ExportFormat(StrEnum):
+    """Files that a statement is written to in the background."""
+
+    PDF = "pdf"
+    XLSX = "xlsx"
+
+
+class ExportState(StrEnum):
+    """An export waits, is written line by line, and is done or failed."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+EXPORT = Machine(
+    ExportState,
+    [
+        ("begin", [ExportState.WAITING, ExportState.RUNNING], ExportState.RUNNING),
+        ("finish", [ExportState.RUNNING], ExportState.DONE),
+        ("fail", [ExportState.WAITING, ExportState.RUNNING], ExportState.FAILED),
+    ],
+)

@@ -1,17 +1,14 @@
 """From a queued message to subject, text and HTML, in the language and zone of its recipient."""
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from flask import Flask, g
-from flask_babel import force_locale
+from flask import Flask
 from markupsafe import Markup, escape
 
 from portal.settings import Settings
+from portal.web.i18n import reading_as
 
 _LINK = re.compile(r"https?://[^\s<>\"']+[^\s<>\"'.,;:!?)\]]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
@@ -42,7 +39,7 @@ class MailRenderer:
     def __call__(self, kind: str, context: dict[str, Any], *, language: str, zone: str) -> Rendered:
         """Return subject, text and HTML. Raises BadTemplate, jinja2.TemplateNotFound."""
         domain, _, name = kind.partition(".")
-        with self._reader(language, zone):
+        with reading_as(self._app, language=language, zone=zone, base_url=self._portal_url):
             env = self._app.jinja_env
             whole = env.get_template(f"{domain}/mail/{name}.txt").render(**context, portal_url=self._portal_url)
             first, _, rest = whole.strip().partition("\n")
@@ -53,13 +50,6 @@ class MailRenderer:
             direction = "rtl" if language == "ar" else "ltr"
             html = frame.render(subject=subject, paragraphs=paragraphs(text), language=language, direction=direction, portal_url=self._portal_url)
         return Rendered(subject, text, html)
-
-    @contextmanager
-    def _reader(self, language: str, zone: str) -> Iterator[None]:
-        with self._app.test_request_context(base_url=self._portal_url), force_locale(language):
-            # Flask-Babel has no force_timezone; this is where it keeps what its selector returned.
-            g._flask_babel.babel_tzinfo = ZoneInfo(zone)  # noqa: SLF001
-            yield
 
 
 def one_line(text: str) -> str:

@@ -1,14 +1,15 @@
 """Language, direction, zone and theme of the reader: the person's choice first, then the browser's wish."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
 from babel import Locale
-from flask import Blueprint, Flask, current_app, make_response, redirect, request
+from flask import Blueprint, Flask, current_app, g, make_response, redirect, request
 from flask.typing import ResponseReturnValue
 from flask.wrappers import Response
-from flask_babel import Babel, get_locale
+from flask_babel import Babel, force_locale, get_locale
 
 from portal.core.errors import NotFound
 from portal.settings import LANGUAGES, TIME_ZONE
@@ -67,6 +68,15 @@ def current_locale() -> Locale:
 def remember_language(response: Response, code: str) -> None:
     """Keep a language in the browser."""
     _set_cookie(response, LANGUAGE_COOKIE, code)
+
+
+@contextmanager
+def reading_as(app: Flask, *, language: str, zone: str, base_url: str) -> Iterator[None]:
+    """Write, outside a request, for a reader: texts, numbers and times come out in their language and zone."""
+    with app.test_request_context(base_url=base_url), force_locale(language):
+        # Flask-Babel has no force_timezone; this is where it keeps what its selector returned.
+        g._flask_babel.babel_tzinfo = ZoneInfo(zone)  # noqa: SLF001
+        yield
 
 
 @blueprint.post("/language/<code>")

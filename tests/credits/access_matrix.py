@@ -20,6 +20,11 @@ ROWS = {
     "credits.wallet": Row("signed_in", relation=MEMBERS, object="wallet"),
     "credits.statement": Row("signed_in", relation=MEMBERS, object="wallet"),
     "credits.statement_csv": Row("signed_in", relation=MEMBERS, object="wallet"),
+    "credits.ask_for_file": Row("signed_in", relation=MEMBERS, object="wallet_file"),
+    "credits.statement_file": Row("signed_in", relation="whoever asked for it, while they may see the wallet", object="file"),
+    "credits.download": Row("signed_in", relation="whoever asked for it, while they may see the wallet", object="file"),
+    "credits.month_list": Row("permission", permission=Permission.SEE_FUNDS),
+    "credits.close_month": Row("permission", permission=Permission.CLOSE_MONTH),
     "credits.funds": Row("permission", permission=Permission.SEE_FUNDS),
     "credits.fund": Row("permission", permission=Permission.SEE_FUNDS),
     "credits.new_fund": Row("permission", permission=Permission.OPEN_FUND),
@@ -42,4 +47,25 @@ def make_wallet(db: Session, owner: UUID, now: datetime) -> Mapping[str, Any]:
     return {"ref": str(wallet_id)}
 
 
-OBJECTS = {"wallet": make_wallet}
+def make_wallet_file(db: Session, owner: UUID, now: datetime) -> Mapping[str, Any]:
+    """Open a wallet of the owner's, to ask for its statement as PDF."""
+    return {**make_wallet(db, owner, now), "fmt": "pdf"}
+
+
+def make_file(db: Session, owner: UUID, now: datetime) -> Mapping[str, Any]:
+    """Give the owner a statement as a file."""
+    from portal.core.ids import new_id
+    from portal.credits.operations import exports
+    from portal.credits.states import ExportFormat
+    from tests.factories import identity as people
+
+    found, export_id = make_wallet(db, owner, now), new_id()
+    terms = {"fmt": ExportFormat.PDF, "language": "en", "first_on": now.date(), "last_on": now.date(), "by": people.queries.actor_of(db, owner), "now": now}
+    number = exports.ask(db, export_id=export_id, wallet_id=UUID(found["ref"]), **terms)
+    exports.begin(db, export_id)
+    exports.note(db, export_id, lines=1, lines_done=1)
+    exports.finish(db, export_id, b"%PDF", now=now)
+    return {**found, "number": number}
+
+
+OBJECTS = {"wallet": make_wallet, "wallet_file": make_wallet_file, "file": make_file}

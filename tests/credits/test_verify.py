@@ -1,7 +1,7 @@
 """`verify` names the row: one of each kind is corrupted, behind the back of triggers and constraints."""
 
 import uuid
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import pytest
 from sqlalchemy import text
@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 from portal.core.ids import new_id
 from portal.core.quantities import credits_ucr
 from portal.credits import verify
-from portal.credits.operations import cash, corrections, expiry, meters, purchases, revocations, transfers
+from portal.credits.operations import cash, corrections, expiry, meters, months, purchases, revocations, seal, transfers
+from portal.credits.operations import days as sums
 from portal.credits.states import CashAccount, Currency
 from tests.factories import credits as make
 
@@ -37,6 +38,14 @@ def world(db: Session, now: datetime) -> dict[str, uuid.UUID]:
     meters.settle(db, session_id=idle, generation=1, proven_s=10, ended_at=now, now=end)
     expiry.sweep(db, now=end)
     _moved(db, now, end)
+    for minutes in (1, 2):
+        seal.seal_due(db, now=end + timedelta(minutes=minutes))
+        make.lot(db, poor_id, now=end + timedelta(minutes=minutes))
+    seal.seal_due(db, now=end + timedelta(minutes=4))
+    later = datetime(2027, 1, 2, tzinfo=now.tzinfo)
+    sums.sum_due(db, now=now + timedelta(days=3))
+    for month in (date(2026, 11, 1), date(2026, 12, 1)):
+        months.close(db, month=month, by=make.TESTS, now=later)
     db.execute(text("SET CONSTRAINTS ALL IMMEDIATE"))
     return {"wallet": wallet_id, "settled": settled, "running": running, "late": late}
 
@@ -65,8 +74,8 @@ def bad(db: Session, now: datetime) -> dict[int, str]:
 
 def test_a_sound_ledger_verifies_and_says_how_much_was_read(db: Session, world: dict[str, uuid.UUID], now: datetime) -> None:
     results = verify.run(db, now=now)
-    assert [result.number for result in results] == [1, 2, 3, 4, 5, 6, 7, 10]
-    assert [result.first_bad for result in results] == [None] * 8
+    assert [result.number for result in results] == [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
+    assert [result.first_bad for result in results] == [None] * 10
     assert min(result.rows_checked for result in results) > 0
     kinds = set(db.execute(text("SELECT operation FROM ledger_transaction")).scalars())
     assert kinds == {"grant", "hold", "capture", "release", "expiry", "purchase", "clawback", "freeze", "transfer", "revoke", "correction"}
@@ -142,6 +151,23 @@ CORRUPTIONS = {
     "the second from which it was given back": (7, "UPDATE meter SET forgiven_from_s = forgiven_from_s + 1 WHERE corrected_ucr > 0"),
     "a transfer that never arrived": (10, "DELETE FROM ledger_entry WHERE transaction_id IN (SELECT id FROM ledger_transaction WHERE key LIKE 'xfer%_in')"),
     "a meter's debt": (10, "UPDATE meter SET debt_ucr = debt_ucr - 1 WHERE debt_ucr > 0"),
+    "a sealed booking's person": (8, "UPDATE ledger_transaction SET actor_label = 'nobody' WHERE id = (SELECT id FROM ledger_transaction ORDER BY id LIMIT 1)"),
+    "a sealed booking's time": (8, "UPDATE ledger_transaction SET booked_at = booked_at + interval '1 microsecond' WHERE operation = 'expiry'"),
+    "a sealed booking's result": (8, "UPDATE ledger_transaction SET result = '{}' WHERE operation = 'grant'"),
+    "a block's digest": (8, "UPDATE ledger_block SET digest = repeat('0', 64) WHERE number = 1"),
+    "a block": (8, "DELETE FROM ledger_block WHERE number = 1"),
+    "the order of seals": (8, "UPDATE ledger_seal SET position = 100000 - position WHERE block = 1"),
+    "a seal": (8, "DELETE FROM ledger_seal WHERE block = 2"),
+    "a booking that was never sealed": (8, "DELETE FROM ledger_seal; DELETE FROM ledger_block WHERE number > 1"),
+    "the guard of the journal": (8, "ALTER TABLE ledger_entry DISABLE TRIGGER ledger_entry_never_changed"),
+    "the guard of what the hub saw": (8, "DROP TRIGGER observation_append_only ON observation"),
+    "a month's closing": (9, "UPDATE wallet_month SET closing_ucr = closing_ucr + 1 WHERE month = '2026-11-01'"),
+    "a month's opening": (9, "UPDATE wallet_month SET opening_ucr = opening_ucr + 1, closing_ucr = closing_ucr + 1 WHERE month = '2026-12-01'"),
+    "a month's sums": (9, "UPDATE ledger_month SET closing_ucr = closing_ucr + 1 WHERE month = '2026-12-01'"),
+    "a wallet's month": (9, "DELETE FROM wallet_month WHERE month = '2026-12-01' AND wallet_id = (SELECT wallet_id FROM wallet_month LIMIT 1)"),
+    "a booking in a closed month": (9, "UPDATE ledger_transaction SET booked_at = booked_at + interval '40 days' WHERE operation = 'expiry'"),
+    "a day's sum": (10, "UPDATE lot_day SET used_ucr = used_ucr + 1 WHERE used_ucr > 0"),
+    "a lot's day": (10, "DELETE FROM lot_day WHERE used_ucr > 0"),
     "a meter's windows": (10, "UPDATE meter SET window_count = window_count + 1"),
 }
 
@@ -151,10 +177,10 @@ def test_corrupts_one_kind_of_row_and_verify_names_it(db: Session, world: dict[s
     number, statement = CORRUPTIONS[name]
     assert bad(db, now) == {}
     _unguard(db)
-    assert db.execute(text(statement)).rowcount > 0, "the corruption must change something"  # type: ignore[attr-defined]
+    assert db.execute(text(statement)).rowcount != 0, "the corruption must change something"  # type: ignore[attr-defined]
     found = bad(db, now)
     assert number in found
-    assert any(character.isdigit() for character in found[number]) or "asset CRED" in found[number]
+    assert any(character.isdigit() for character in found[number]) or "asset CRED" in found[number] or found[number].startswith("table ")
 
 
 def _unguard(db: Session) -> None:
@@ -177,12 +203,12 @@ REFUSED = {
     ),
     "disagree with its balance": (
         "WITH t AS (INSERT INTO ledger_transaction (id, key, operation, body_digest, result, booked_at, actor_label)"
-        " VALUES (gen_random_uuid(), 'forged', 'grant', '', '{}', now(), 'forger') RETURNING id)"
+        " VALUES (gen_random_uuid(), 'forged', 'grant', '', '{}', '2027-02-01', 'forger') RETURNING id)"
         " INSERT INTO ledger_entry (transaction_id, account_id, amount_ucr, account_version, balance_after_ucr)"
         " SELECT t.id, a.id, 1, a.version + 1, a.balance_ucr + 1 FROM t, (SELECT * FROM ledger_account WHERE kind = 'lot_available' LIMIT 1) a"
         " UNION ALL SELECT t.id, a.id, -1, NULL, NULL FROM t, (SELECT * FROM ledger_account WHERE kind = 'writeoff') a"
     ),
-    "has no entries": "INSERT INTO ledger_transaction (id, key, operation, body_digest, result, booked_at, actor_label) VALUES (gen_random_uuid(), 'empty', 'grant', '', '{}', now(), 'forger')",
+    "has no entries": "INSERT INTO ledger_transaction (id, key, operation, body_digest, result, booked_at, actor_label) VALUES (gen_random_uuid(), 'empty', 'grant', '', '{}', '2027-02-01', 'forger')",
     "not_below_bound": "UPDATE ledger_account SET balance_ucr = -1 WHERE kind = 'lot_available'",
     "windows_apart": "INSERT INTO hold SELECT gen_random_uuid(), meter_id, wallet_id, 99, segment, starts_at, ends_at, false, 1, 1, 0, 'closed', placed_at FROM hold WHERE NOT is_late LIMIT 1",
     "never changed or deleted": "UPDATE ledger_account SET name = 'other' WHERE kind = 'writeoff'",

@@ -2,14 +2,18 @@
 
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
+from portal.core import clock
 from portal.core.access import Role
 from portal.core.quantities import credits_ucr
+from portal.credits.operations import meters
 from portal.payments.states import Method, PurchaseState
+from tests.factories import credits as ledger
 from tests.factories import identity as people
 from tests.factories import payments as make
 from tests.payments.conftest import Shop, buyers_browser
@@ -158,6 +162,24 @@ def test_unused_credits_are_refunded_by_the_buyer_and_frozen_until_they_are(clie
     assert shop.db.execute(text("SELECT state, amount_minor FROM refund")).one() == ("done", 108_000)
     assert "Refunded" in client.get(f"/purchases/{purchase.number}").get_data(as_text=True)
     assert client.post(url, data=people.csrf(client) | {"reason": "Again"}).status_code == 422
+
+
+def test_after_eighty_of_a_hundred_are_spent_a_fifth_of_the_money_goes_back(client: FlaskClient, shop: Shop) -> None:
+    buyers_browser(client, shop)
+    purchase = shop.paid()
+    began = clock.now()
+    session_id = ledger.meter(shop.db, shop.wallet_id, now=began, rate_ucr_per_hour=credits_ucr(80))
+    ended = began + timedelta(hours=1)
+    meters.settle(shop.db, session_id=session_id, generation=1, proven_s=3600, ended_at=ended, now=ended)
+    shop.db.commit()
+    assert client.post(f"/purchases/{purchase.number}/refund", data=people.csrf(client) | {"reason": "Done early"}).status_code == 303
+    shop.run()
+    shop.look()
+    assert shop.db.execute(text("SELECT state, amount_minor FROM refund")).one() == ("done", 21_600)
+    assert shop.db.execute(text("SELECT net_minor, vat_minor, gross_minor FROM document WHERE kind = 'credit_note'")).one() == (-18_000, -3_600, -21_600)
+    assert shop.credits() == (0, 0)
+    booked = shop.db.execute(text("SELECT operation FROM ledger_transaction ORDER BY id")).scalars().all()
+    assert (booked[0], booked[-2:]) == ("purchase", ["freeze", "clawback"])
 
 
 def test_a_refund_by_finance_takes_a_second_person(client: FlaskClient, shop: Shop) -> None:

@@ -1,6 +1,7 @@
 """Tables of the ledger; private to the domain."""
 
 from portal.credits.models.cash import CashEntry, CashTransaction
+from portal.credits.models.closing import LedgerBlock, LedgerMonth, LedgerSeal, LotDay, StatementExport, SummedDay, WalletMonth
 from portal.credits.models.events import CreditLoan, Incident, LotRevocation
 from portal.credits.models.ledger import Fund, GrantRequest, LedgerAccount, LedgerEntry, LedgerTransaction, Lot, Wallet
 from portal.credits.models.meters import MAX_PROVEN_S, MAX_RATE_UCR_PER_HOUR, Hold, HoldShare, Meter, MeterSegment
@@ -17,11 +18,18 @@ __all__ = [
     "HoldShare",
     "Incident",
     "LedgerAccount",
+    "LedgerBlock",
     "LedgerEntry",
+    "LedgerMonth",
+    "LedgerSeal",
     "LedgerTransaction",
     "Lot",
+    "LotDay",
     "LotRevocation",
     "Meter",
     "MeterSegment",
+    "StatementExport",
+    "SummedDay",
     "Wallet",
+    "WalletMonth",
 ]

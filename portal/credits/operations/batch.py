@@ -1,18 +1,16 @@
-"""Changes to many meters, collected in memory and written in a fixed number of statements."""
+"""Changes to many meters, collected in memory and written in one statement."""
 
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
-from sqlalchemy import BigInteger, update
 from sqlalchemy.orm import Session
-from sqlalchemy.types import UUID
 
 from portal.core.access import Actor
 from portal.core.ids import new_id
 from portal.credits import bulk
-from portal.credits.models import Hold, HoldShare, LedgerAccount, Meter, MeterSegment
+from portal.credits.models import Hold, HoldShare, Meter, MeterSegment
 from portal.credits.operations.journal import WRITEOFF_ACCOUNT_ID, Booking, Line, post
 from portal.credits.operations.work import HoldWork, MeterWork, ShareWork
 from portal.credits.rules.costs import Segment, segment_at
@@ -145,27 +143,21 @@ class Batch:
         self.touch(meter)
 
     def write(self, db: Session, *, by: Actor) -> None:
-        """Write everything; holds and meters before the bookings that refer to them."""
-        self._write_bounds(db)
-        bulk.insert_rows(db, Meter, [{**row, **_meter_change(meter)} for meter, row in self._new_meters])
-        bulk.insert_rows(db, MeterSegment, [_segment_row(meter, segment) for meter, segment in self._new_segments])
-        bulk.insert_rows(db, Hold, [_hold_row(meter, hold, self.now) for meter, hold in self._new_holds])
-        bulk.insert_rows(db, HoldShare, [_share_row(hold, share) for _, hold in self._new_holds for share in hold.shares])
+        """Write everything in one statement."""
         for meter, _ in self._new_meters:
             self._meters.pop(meter.id)
         fresh = {hold.id for _, hold in self._new_holds}
         changed = [hold for hold in self._changed_holds.values() if hold.id not in fresh]
-        bulk.update_rows(db, Hold, [_hold_change(hold) for hold in changed])
-        bulk.update_rows(db, HoldShare, [_share_change(hold, share) for hold in changed for share in hold.shares], key=("hold_id", "position"))
-        post(db, self._bookings, by=by, now=self.now)
-        bulk.update_rows(db, Meter, [_meter_change(meter) for meter in self._meters.values()])
-
-    def _write_bounds(self, db: Session) -> None:
-        rows = [{"id": id_, "delta": delta} for id_, delta in sorted(self._bounds.items()) if delta]
-        if rows:
-            given = bulk.as_rows({"id": UUID(), "delta": BigInteger()}, rows)
-            lowered = update(LedgerAccount).values(lower_bound_ucr=LedgerAccount.lower_bound_ucr + given.c.delta)
-            db.execute(lowered.where(LedgerAccount.id == given.c.id), execution_options={"synchronize_session": False})
+        parts = [
+            bulk.insert_part(Meter, [{**row, **_meter_change(meter)} for meter, row in self._new_meters]),
+            bulk.insert_part(MeterSegment, [_segment_row(meter, segment) for meter, segment in self._new_segments]),
+            bulk.insert_part(Hold, [_hold_row(meter, hold, self.now) for meter, hold in self._new_holds]),
+            bulk.insert_part(HoldShare, [_share_row(hold, share) for _, hold in self._new_holds for share in hold.shares]),
+            bulk.update_part(Hold, [_hold_change(hold) for hold in changed]),
+            bulk.update_part(HoldShare, [_share_change(hold, share) for hold in changed for share in hold.shares], key=("hold_id", "position")),
+            bulk.update_part(Meter, [_meter_change(meter) for meter in self._meters.values()]),
+        ]
+        post(db, self._bookings, by=by, now=self.now, before=parts, bounds=self._bounds)
 
     def _changed(self, hold: HoldWork) -> None:
         self._changed_holds[hold.id] = hold

@@ -8,15 +8,15 @@ import uuid
 from collections.abc import Iterator
 from datetime import datetime
 
-from sqlalchemy import and_, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from portal.core import audit
 from portal.core.access import Actor
-from portal.core.errors import N_, Conflict, Invalid, NotFound
+from portal.core.errors import N_, Conflict, Invalid
 from portal.core.quantities import decimal_credits
 from portal.credits.models import LedgerAccount, LedgerEntry, LedgerTransaction, Lot, Meter
-from portal.credits.operations import debts, journal, wallets, work
+from portal.credits.operations import debts, journal, work
 from portal.credits.states import MeterState
 
 
@@ -37,12 +37,7 @@ def forgive_from(db: Session, *, session_id: uuid.UUID, generation: int, from_s:
 
     Raises NotSettled, BadSecond, NotFound.
     """
-    mine = and_(Meter.session_id == session_id, Meter.generation == generation)
-    wallet_id = db.execute(select(Meter.wallet_id).where(mine)).scalar_one_or_none()
-    if wallet_id is None:
-        raise NotFound
-    wallets.lock_one(db, wallet_id)
-    meter = work.load(db, mine)[0]
+    meter = work.locked(db, session_id, generation)
     if meter.state == MeterState.OPEN:
         raise NotSettled
     if not 0 <= from_s <= meter.booked_s or (meter.forgiven_from_s is not None and from_s > meter.forgiven_from_s):

@@ -12,7 +12,7 @@ from portal.core import audit
 from portal.core.access import Actor
 from portal.core.errors import N_, Conflict, Invalid, NotFound, Refused
 from portal.core.quantities import MAX_UCR, UCR_PER_CREDIT, credits_ucr, decimal_credits
-from portal.credits.models import Fund, LedgerAccount, Wallet
+from portal.credits.models import Fund, LedgerAccount
 from portal.credits.operations import journal, lots, wallets
 from portal.projects import relations as projects
 
@@ -151,7 +151,7 @@ def refuse_own_project(db: Session, project_id: uuid.UUID, people: set[uuid.UUID
         raise OwnProject
 
 
-def _check_people(db: Session, wallet: Wallet, amount_ucr: int, by: Actor, approved_by: Actor | None) -> None:
+def _check_people(db: Session, wallet: wallets.LockedWallet, amount_ucr: int, by: Actor, approved_by: Actor | None) -> None:
     people = {actor.person_id for actor in (by, approved_by) if actor is not None and actor.person_id is not None}
     refuse_own_project(db, wallet.project_id, people)
     if amount_ucr > ALONE_UCR and not by.is_process and len(people) < 2:

@@ -4,15 +4,15 @@ import hashlib
 import json
 import logging
 import uuid
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Select, case, func, insert, select, update
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
-from sqlalchemy.types import UUID
 
 from portal.core import audit
 from portal.core.access import Actor
@@ -20,7 +20,7 @@ from portal.core.database import Json
 from portal.core.errors import N_, Conflict
 from portal.core.ids import new_id
 from portal.credits import bulk
-from portal.credits.models import LedgerAccount, LedgerEntry, LedgerTransaction
+from portal.credits.models import LedgerAccount, LedgerTransaction
 
 ASSET = "CRED"
 WRITEOFF_ACCOUNT_ID = uuid.UUID("00000000-0000-7000-8000-00000000c0ff")
@@ -100,73 +100,127 @@ def lock_accounts(db: Session, account_ids: Iterable[uuid.UUID]) -> None:
     db.execute(query.with_for_update(key_share=True)).all()
 
 
-def post(db: Session, bookings: Sequence[Booking], *, by: Actor, now: datetime) -> None:
-    """Write bookings in their order. The caller holds the locks; the database checks sums, bounds and versions.
+def post(
+    db: Session,
+    bookings: Sequence[Booking],
+    *,
+    by: Actor,
+    now: datetime,
+    before: Iterable[bulk.Part | None] = (),
+    bounds: Mapping[uuid.UUID, int] | None = None,
+) -> None:
+    """Write bookings in their order, in one statement. The caller holds the locks; the database checks sums, bounds and versions.
 
-    Raises KeyReused when a key exists: callers look for stored results under the lock first.
+    before: other writes of the same statement, such as the holds that the bookings refer to. bounds: by how much the
+    lower bounds of accounts move with them. Raises KeyReused when a key exists: callers look for stored results first.
     """
-    if not bookings:
-        return
     ids = [new_id() for _ in bookings]
-    rows = [
-        {
-            "id": id_,
-            "key": booking.key,
-            "operation": booking.operation,
-            "body_digest": body_digest(booking.body),
-            "result": booking.result,
-            "booked_at": now,
-            "actor_id": by.person_id,
-            "actor_label": by.label,
-            "wallet_id": booking.wallet_id,
-            "lot_id": booking.lot_id,
-            "meter_id": booking.meter_id,
-            "hold_id": booking.hold_id,
-            "purchase_id": booking.purchase_id,
-            "segment": booking.segment,
-            "from_s": booking.from_s,
-            "until_s": booking.until_s,
-        }
-        for id_, booking in zip(ids, bookings, strict=True)
-    ]
-    table = LedgerTransaction.__table__
-    given = bulk.as_rows({key: table.c[key].type for key in rows[0]}, rows)
-    fresh = upsert(LedgerTransaction).from_select(list(rows[0]), given.select()).on_conflict_do_nothing().returning(LedgerTransaction.key)
-    written = set(db.execute(fresh).scalars())
-    reused = [booking.key for booking in bookings if booking.key not in written]
-    if reused:
-        refuse_reuse(db, reused[0], by=by, now=now)
     lines = [(id_, line) for id_, booking in zip(ids, bookings, strict=True) for line in booking.lines if line.amount_ucr]
-    _write_entries(db, lines)
+    moves = _moves(lines, bounds or {})
+    if not bookings:
+        bulk.together(db, [*before, bulk.Part(_BOUNDS, bulk.arrays("move", _MOVE, moves)) if moves else None])
+        return
+    rows = [_row(id_, booking, by, now) for id_, booking in zip(ids, bookings, strict=True)]
+    parameters = bulk.arrays("booking", _BOOKING, rows) | bulk.arrays("line", _LINE, _offsets(lines)) | bulk.arrays("move", _MOVE, moves)
+    written = bulk.together(db, before, last=bulk.Part(_POST, parameters | {"bookings": len(bookings)}))
+    if len(written) != len(bookings):
+        fresh = {row.key for row in written}
+        refuse_reuse(db, next(booking.key for booking in bookings if booking.key not in fresh), by=by, now=now)
 
 
-def _write_entries(db: Session, lines: Sequence[tuple[uuid.UUID, Line]]) -> None:
-    """Move the live balances and write the entries with version and running balance, in one statement."""
-    rows = [
-        {"position": position, "transaction_id": id_, "account_id": line.account_id, "amount_ucr": line.amount_ucr}
-        for position, (id_, line) in enumerate(lines)
-    ]
-    types = {"position": BigInteger(), "transaction_id": UUID(), "account_id": UUID(), "amount_ucr": BigInteger()}
-    line = bulk.as_rows(types, rows).select().cte("line")
-    moves = select(line.c.account_id, func.sum(line.c.amount_ucr).label("delta"), func.count().label("lines")).group_by(line.c.account_id).cte("moves")
-    account = LedgerAccount
-    moved = (
-        update(account)
-        .values(balance_ucr=account.balance_ucr + moves.c.delta, version=account.version + moves.c.lines)
-        .where(account.id == moves.c.account_id, account.balance_ucr.is_not(None))
-        .returning(account.id, (account.balance_ucr - moves.c.delta).label("balance_before"), (account.version - moves.c.lines).label("version_before"))
-        .cte("moved")
-    )
-    db.execute(insert(LedgerEntry).from_select(["transaction_id", "account_id", "amount_ucr", "account_version", "balance_after_ucr"], _entries(line, moved)))
+_BOOKING: bulk.Types = (
+    ("id", "uuid"),
+    ("key", "text"),
+    ("operation", "text"),
+    ("body_digest", "text"),
+    ("result", "jsonb"),
+    ("booked_at", "timestamptz"),
+    ("actor_id", "uuid"),
+    ("actor_label", "text"),
+    ("wallet_id", "uuid"),
+    ("lot_id", "uuid"),
+    ("meter_id", "uuid"),
+    ("hold_id", "uuid"),
+    ("purchase_id", "uuid"),
+    ("segment", "bigint"),
+    ("from_s", "bigint"),
+    ("until_s", "bigint"),
+)
+_LINE: bulk.Types = (
+    ("position", "bigint"),
+    ("transaction_id", "uuid"),
+    ("account_id", "uuid"),
+    ("amount_ucr", "bigint"),
+    ("place", "bigint"),
+    ("sum_ucr", "bigint"),
+)
+_MOVE: bulk.Types = (("id", "uuid"), ("delta_ucr", "bigint"), ("lines", "bigint"), ("bound_ucr", "bigint"))
+_COLUMNS = ", ".join(name for name, _ in _BOOKING)
+_BOUNDS = f"""UPDATE ledger_account a SET lower_bound_ucr = a.lower_bound_ucr + given.bound_ucr FROM {bulk.given("move", _MOVE)} WHERE a.id = given.id"""  # noqa: S608
+
+# Transactions, live balances and entries. Where a key exists already nothing moves, and the caller is told.
+_POST = f"""
+WITH booked AS (
+    INSERT INTO ledger_transaction ({_COLUMNS}) SELECT {_COLUMNS} FROM {bulk.given("booking", _BOOKING)} ON CONFLICT DO NOTHING RETURNING key
+), moved AS (
+    UPDATE ledger_account a SET balance_ucr = a.balance_ucr + given.delta_ucr, version = a.version + given.lines,
+        lower_bound_ucr = a.lower_bound_ucr + given.bound_ucr
+    FROM {bulk.given("move", _MOVE)}
+    WHERE a.id = given.id AND a.balance_ucr IS NOT NULL AND (SELECT count(*) FROM booked) = %(bookings)s
+    RETURNING a.id, a.balance_ucr - given.delta_ucr AS before_ucr, a.version - given.lines AS version_before
+), entered AS (
+    INSERT INTO ledger_entry (transaction_id, account_id, amount_ucr, account_version, balance_after_ucr)
+    SELECT given.transaction_id, given.account_id, given.amount_ucr, moved.version_before + given.place, moved.before_ucr + given.sum_ucr
+    FROM {bulk.given("line", _LINE)} LEFT JOIN moved ON moved.id = given.account_id
+    WHERE (SELECT count(*) FROM booked) = %(bookings)s ORDER BY given.position
+)
+SELECT key FROM booked
+"""  # noqa: S608 -- names of columns
 
 
-def _entries(line: Any, moved: Any) -> Select[Any]:
-    running = {"partition_by": line.c.account_id, "order_by": line.c.position, "rows": (None, 0)}
-    version = moved.c.version_before + func.row_number().over(partition_by=line.c.account_id, order_by=line.c.position)
-    balance = moved.c.balance_before + func.sum(line.c.amount_ucr).over(**running)
-    has_balance = moved.c.id.is_not(None)
-    query = select(line.c.transaction_id, line.c.account_id, line.c.amount_ucr, case((has_balance, version)), case((has_balance, balance)))
-    return query.join_from(line, moved, moved.c.id == line.c.account_id, isouter=True).order_by(line.c.position)
+def _row(id_: uuid.UUID, booking: Booking, by: Actor, now: datetime) -> dict[str, Any]:
+    return {
+        "id": id_,
+        "key": booking.key,
+        "operation": booking.operation,
+        "body_digest": body_digest(booking.body),
+        "result": booking.result,
+        "booked_at": now,
+        "actor_id": by.person_id,
+        "actor_label": by.label,
+        "wallet_id": booking.wallet_id,
+        "lot_id": booking.lot_id,
+        "meter_id": booking.meter_id,
+        "hold_id": booking.hold_id,
+        "purchase_id": booking.purchase_id,
+        "segment": booking.segment,
+        "from_s": booking.from_s,
+        "until_s": booking.until_s,
+    }
+
+
+def _offsets(lines: Sequence[tuple[uuid.UUID, Line]]) -> list[dict[str, Any]]:
+    """Return the lines with their place on their account, and what the lines up to them move on it."""
+    places: defaultdict[uuid.UUID, int] = defaultdict(int)
+    sums: defaultdict[uuid.UUID, int] = defaultdict(int)
+    rows = []
+    for position, (id_, line) in enumerate(lines):
+        places[line.account_id] += 1
+        sums[line.account_id] += line.amount_ucr
+        row = {"position": position, "transaction_id": id_, "account_id": line.account_id, "amount_ucr": line.amount_ucr}
+        rows.append(row | {"place": places[line.account_id], "sum_ucr": sums[line.account_id]})
+    return rows
+
+
+def _moves(lines: Sequence[tuple[uuid.UUID, Line]], bounds: Mapping[uuid.UUID, int]) -> list[dict[str, Any]]:
+    """Return what the lines and bounds together change on each account, in id order."""
+    deltas: defaultdict[uuid.UUID, int] = defaultdict(int)
+    counts: defaultdict[uuid.UUID, int] = defaultdict(int)
+    for _, line in lines:
+        deltas[line.account_id] += line.amount_ucr
+        counts[line.account_id] += 1
+    moved = sorted(set(deltas) | {account_id for account_id, bound_ucr in bounds.items() if bound_ucr})
+    return [{"id": id_, "delta_ucr": deltas[id_], "lines": counts[id_], "bound_ucr": bounds.get(id_, 0)} for id_ in moved]
 
 
 def open_account(db: Session, name: str, kind: str, *, lower_bound_ucr: int | None = None, upper_bound_ucr: int | None = None) -> uuid.UUID:

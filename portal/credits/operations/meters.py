@@ -10,19 +10,18 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import BigInteger, Interval, and_, case, cast, extract, func, literal, select, update
+from sqlalchemy import Row, update
 from sqlalchemy.orm import Session
-from sqlalchemy.types import UUID
 
 from portal.core import audit
 from portal.core.access import Actor
-from portal.core.database import Instant
 from portal.core.errors import N_, Conflict, Invalid, NotFound
 from portal.core.ids import new_id
 from portal.core.quantities import decimal_credits
 from portal.credits import bulk
-from portal.credits.models import MAX_PROVEN_S, MAX_RATE_UCR_PER_HOUR, Hold, LedgerAccount, Meter, Wallet
+from portal.credits.models import MAX_PROVEN_S, MAX_RATE_UCR_PER_HOUR, Meter
 from portal.credits.operations import journal, rolling, wallets, work
 from portal.credits.operations.batch import Batch, window_room_ucr
 from portal.credits.rules.costs import Segment
@@ -101,7 +100,7 @@ def authorise(
         raise BadRate
     wallet = wallets.lock_one(db, wallet_id)
     digest = journal.body_digest({"wallet": wallet_id, "class": charge_class, "rate": rate_ucr_per_hour, "label": label, "limit_s": limit_s})
-    stored = _stored_window(db, session_id, generation, digest, by=by, now=now)
+    stored, usage_account_id = _stored_window(db, session_id, generation, charge_class, digest, by=by, now=now)
     if stored is not None:
         return stored
     meter = work.MeterWork(
@@ -110,7 +109,7 @@ def authorise(
         generation=generation,
         wallet_id=wallet_id,
         charge_class=charge_class,
-        usage_account_id=journal.usage_account(db, charge_class),
+        usage_account_id=usage_account_id or journal.usage_account(db, charge_class),
         debt_account_id=wallet.debt_usage_account_id,
         state=MeterState.OPEN,
         limit_s=limit_s,
@@ -133,26 +132,31 @@ def authorise(
     return Window(holds[0].id, holds[0].starts_at, holds[-1].ends_at, sum(hold.amount_ucr for hold in holds))
 
 
-def _refuse_blocked(db: Session, wallet: Wallet) -> None:
-    owed_ucr = -(db.execute(select(LedgerAccount.balance_ucr).where(LedgerAccount.id == wallet.debt_clawback_account_id)).scalar_one() or 0)
-    if owed_ucr > 0:
-        raise WalletBlocked(owed=decimal_credits(owed_ucr))
+def _refuse_blocked(db: Session, wallet: wallets.LockedWallet) -> None:
+    owed = bulk.run(db, "SELECT -balance_ucr AS owed_ucr FROM ledger_account WHERE id = %(id)s::uuid", {"id": str(wallet.debt_clawback_account_id)})
+    if owed[0].owed_ucr > 0:
+        raise WalletBlocked(owed=decimal_credits(owed[0].owed_ucr))
 
 
-def _stored_window(db: Session, session_id: uuid.UUID, generation: int, digest: str, *, by: Actor, now: datetime) -> Window | None:
-    """Return what the first call authorised. Raises KeyReused when it asked for something else."""
-    query = (
-        select(Meter.body_digest, Hold.id, Hold.starts_at, Hold.ends_at, Hold.amount_ucr)
-        .join(Hold, and_(Hold.meter_id == Meter.id, Hold.placed_at == Meter.authorised_at))
-        .where(Meter.session_id == session_id, Meter.generation == generation)
-        .order_by(Hold.window)
-    )
-    rows = db.execute(query).all()
-    if not rows:
-        return None
+_STORED = """
+SELECT u.id AS usage_id, m.body_digest, h.id, h.starts_at, h.ends_at, h.amount_ucr
+FROM (SELECT 1) one LEFT JOIN ledger_account u ON u.name = %(usage)s::text
+LEFT JOIN (meter m JOIN hold h ON h.meter_id = m.id AND h.placed_at = m.authorised_at)
+    ON m.session_id = %(session)s::uuid AND m.generation = %(generation)s::bigint
+ORDER BY h.window_number
+"""
+
+
+def _stored_window(
+    db: Session, session_id: uuid.UUID, generation: int, charge_class: str, digest: str, *, by: Actor, now: datetime
+) -> tuple[Window | None, uuid.UUID | None]:
+    """Return what the first call authorised, and the account that use goes to, where there are any. Raises KeyReused."""
+    rows = bulk.run(db, _STORED, {"session": str(session_id), "generation": generation, "usage": f"usage:{charge_class}"})
+    if rows[0].body_digest is None:
+        return None, rows[0].usage_id
     if rows[0].body_digest != digest:
         journal.refuse_reuse(db, f"hold:{session_id}:{generation}:1", by=by, now=now)
-    return Window(rows[0].id, rows[0].starts_at, rows[-1].ends_at, sum(row.amount_ucr for row in rows))
+    return Window(rows[0].id, rows[0].starts_at, rows[-1].ends_at, sum(row.amount_ucr for row in rows)), rows[0].usage_id
 
 
 def _meter_row(meter: work.MeterWork, label: str, digest: str, now: datetime) -> dict[str, object]:
@@ -166,34 +170,47 @@ def start(db: Session, *, session_id: uuid.UUID, generation: int, started_at: da
     record_proven(db, [Proven(session_id, generation, started_at, 0, started_at)], now=now)
 
 
+_EVIDENCE: bulk.Types = (
+    ("session_id", "uuid"),
+    ("generation", "bigint"),
+    ("started_at", "timestamptz"),
+    ("proven_s", "bigint"),
+    ("last_seen_at", "timestamptz"),
+)
+# In id order, as `roll_due` locks them: two workers never wait for each other.
+_LOCK_PROVEN = f"""
+SELECT m.id FROM meter m JOIN {bulk.given("e", _EVIDENCE)} ON m.session_id = given.session_id AND m.generation = given.generation
+ORDER BY m.id FOR NO KEY UPDATE OF m
+"""  # noqa: S608 -- names of columns
+_PROVEN = f"""
+UPDATE meter m SET started_at = coalesce(m.started_at, greatest(g.started_at, m.authorised_at)), proven_s = g.now_s,
+    last_seen_at = greatest(m.last_seen_at, g.last_seen_at), recorded_at = CASE WHEN g.now_s > m.proven_s THEN %(now)s::timestamptz ELSE m.recorded_at END,
+    due_at = CASE WHEN m.state = 'open' AND m.started_at IS NULL THEN m.windows_end_at - %(renew)s::interval
+        WHEN m.state <> 'open' AND g.now_s > m.proven_s THEN %(now)s::timestamptz ELSE m.due_at END
+FROM (
+    SELECT o.id, given.started_at, given.last_seen_at, greatest(o.proven_s, least(given.proven_s,
+        floor(extract(epoch FROM %(now)s::timestamptz - o.authorised_at))::bigint, {MAX_PROVEN_S})) AS now_s
+    FROM {bulk.given("e", _EVIDENCE)} JOIN meter o ON o.session_id = given.session_id AND o.generation = given.generation
+) g
+WHERE m.id = g.id RETURNING m.id, m.started_at, m.proven_s
+"""  # noqa: S608 -- names of columns
+
+
 def record_proven(db: Session, rows: Sequence[Proven], *, now: datetime) -> None:
     """Note evidence of many sessions in two statements. Older or repeated evidence changes nothing.
 
     Nothing starts before it was authorised, and nothing ran longer than the time since then. Evidence of a closed
     session makes it due: `roll_due` books what is missing.
     """
-    if not rows:
-        return
-    types = {"session_id": UUID(), "generation": BigInteger(), "started_at": Instant(), "proven_s": BigInteger(), "last_seen_at": Instant()}
-    given = bulk.as_rows(types, list(_merged(rows).values()))
-    same = and_(Meter.session_id == given.c.session_id, Meter.generation == given.c.generation)
-    # In id order, as `roll_due` locks them: two workers never wait for each other.
-    ids = list(db.execute(select(Meter.id).join(given, same).order_by(Meter.id).with_for_update(key_share=True, of=Meter)).scalars())
-    age_s = cast(func.floor(extract("epoch", literal(now, Instant()) - Meter.authorised_at)), BigInteger)
-    proven_s = func.greatest(Meter.proven_s, func.least(given.c.proven_s, age_s, MAX_PROVEN_S))
-    started_at = func.coalesce(Meter.started_at, func.greatest(given.c.started_at, Meter.authorised_at))
-    changed = update(Meter).values(
-        started_at=started_at,
-        proven_s=proven_s,
-        last_seen_at=func.greatest(Meter.last_seen_at, given.c.last_seen_at),
-        recorded_at=case((proven_s > Meter.proven_s, now), else_=Meter.recorded_at),
-        due_at=case(
-            (and_(Meter.state == MeterState.OPEN, Meter.started_at.is_(None)), Meter.windows_end_at - literal(RENEW_BEFORE, Interval())),
-            (and_(Meter.state != MeterState.OPEN, proven_s > Meter.proven_s), now),
-            else_=Meter.due_at,
-        ),
-    )
-    db.execute(changed.where(same, bulk.among(Meter.id, ids)), execution_options={"synchronize_session": False})
+    if rows:
+        evidence = bulk.arrays("e", _EVIDENCE, list(_merged(rows).values()))
+        bulk.run(db, _LOCK_PROVEN, evidence)
+        _note_proven(db, evidence, now)
+
+
+def _note_proven(db: Session, evidence: Mapping[str, str], now: datetime) -> Sequence[Row[Any]]:
+    """Note evidence of meters that are locked, and return what is proven now."""
+    return bulk.run(db, _PROVEN, {**evidence, "now": now.isoformat(), "renew": f"{RENEW_BEFORE.total_seconds():.0f} seconds"})
 
 
 def _merged(rows: Sequence[Proven]) -> Mapping[tuple[uuid.UUID, int], dict[str, object]]:
@@ -208,7 +225,7 @@ def _merged(rows: Sequence[Proven]) -> Mapping[tuple[uuid.UUID, int], dict[str, 
 
 def settle(db: Session, *, session_id: uuid.UUID, generation: int, proven_s: int, ended_at: datetime, now: datetime, by: Actor = METERING) -> None:
     """Book all that is proven, give the rest back, and close; again, or with less, changes nothing. Raises NotFound."""
-    meter = _locked(db, session_id, generation)
+    meter = work.locked(db, session_id, generation)
     age_s = max(meter.proven_s, min(proven_s, MAX_PROVEN_S))
     batch = Batch(now=now)
     if age_s > meter.proven_s:
@@ -222,14 +239,14 @@ def settle(db: Session, *, session_id: uuid.UUID, generation: int, proven_s: int
 def _take_evidence(db: Session, meter: work.MeterWork, proven_s: int, ended_at: datetime, now: datetime) -> None:
     """Take a settlement's last evidence through the same door as all other evidence."""
     started_at = meter.started_at or ended_at - timedelta(seconds=proven_s)
-    record_proven(db, [Proven(meter.session_id, meter.generation, started_at, proven_s, ended_at)], now=now)
-    noted = db.execute(select(Meter.started_at, Meter.proven_s).where(Meter.id == meter.id)).one()
+    evidence = bulk.arrays("e", _EVIDENCE, [vars(Proven(meter.session_id, meter.generation, started_at, proven_s, ended_at))])
+    noted = _note_proven(db, evidence, now)[0]
     meter.started_at, meter.proven_s = noted.started_at, noted.proven_s
 
 
 def void(db: Session, *, session_id: uuid.UUID, generation: int, reason: str, now: datetime, by: Actor = METERING) -> None:
     """Give everything back: nothing was used. Evidence of use wins: such a meter is settled instead. Raises NotFound."""
-    meter = _locked(db, session_id, generation)
+    meter = work.locked(db, session_id, generation)
     if meter.state != MeterState.OPEN:
         return
     batch = Batch(now=now)
@@ -251,19 +268,9 @@ def reprice(db: Session, *, session_id: uuid.UUID, generation: int, rate_ucr_per
 def change_limit(db: Session, *, session_id: uuid.UUID, generation: int, limit_s: int, now: datetime) -> None:
     """Set how long a session may last from its start: the extend button. Raises NotFound."""
     del now
-    meter = _locked(db, session_id, generation)
+    meter = work.locked(db, session_id, generation)
     meter.limit_s = limit_s
     due_at = meter.next_due_at()
     if due_at is None:
         raise NotFound
     db.execute(update(Meter).values(limit_s=limit_s, due_at=due_at).where(Meter.id == meter.id))
-
-
-def _locked(db: Session, session_id: uuid.UUID, generation: int) -> work.MeterWork:
-    """Lock the wallet of a meter, then the meter, and return it with what work on it needs."""
-    mine = and_(Meter.session_id == session_id, Meter.generation == generation)
-    wallet_id = db.execute(select(Meter.wallet_id).where(mine)).scalar_one_or_none()
-    if wallet_id is None:
-        raise NotFound
-    wallets.lock_one(db, wallet_id)
-    return work.load(db, mine)[0]

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import select
@@ -45,9 +46,23 @@ def lock(db: Session, wallet_ids: Iterable[uuid.UUID], *, is_patient: bool = Tru
     return list(db.execute(query.with_for_update(key_share=True, skip_locked=not is_patient)).scalars())
 
 
-def lock_one(db: Session, wallet_id: uuid.UUID) -> Wallet:
+@dataclass(frozen=True)
+class LockedWallet:
+    """A wallet's row, locked by this transaction."""
+
+    id: uuid.UUID
+    project_id: uuid.UUID
+    debt_usage_account_id: uuid.UUID
+    debt_clawback_account_id: uuid.UUID
+
+
+_LOCK_ONE = "SELECT id, project_id, debt_usage_account_id, debt_clawback_account_id FROM wallet WHERE id = %(id)s::uuid FOR NO KEY UPDATE"
+
+
+def lock_one(db: Session, wallet_id: uuid.UUID) -> LockedWallet:
     """Lock one wallet and return its row. Raises NotFound."""
-    wallet = db.execute(select(Wallet).where(Wallet.id == wallet_id).with_for_update(key_share=True)).scalar_one_or_none()
-    if wallet is None:
+    rows = bulk.run(db, _LOCK_ONE, {"id": str(wallet_id)})
+    if not rows:
         raise NotFound
-    return wallet
+    row = rows[0]
+    return LockedWallet(row.id, row.project_id, row.debt_usage_account_id, row.debt_clawback_account_id)

@@ -2,21 +2,21 @@
 
 import uuid
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, or_, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
+from portal.core.errors import NotFound
 from portal.core.quantities import whole_seconds
 from portal.credits import bulk
-from portal.credits.models import Hold, HoldShare, LedgerAccount, Lot, LotRevocation, Meter, MeterSegment, Wallet
+from portal.credits.operations import wallets
 from portal.credits.rules.costs import Segment, cost_ucr
 from portal.credits.rules.lots import LotState, payers
 from portal.credits.rules.windows import RENEW_BEFORE
-from portal.credits.states import HoldState, MeterState
+from portal.credits.states import MeterState
 
 
 @dataclass
@@ -124,31 +124,44 @@ class MeterWork:
         return min([renew_at, *[hold.ends_at for hold in self.holds if hold.open_ucr]])
 
 
-def load(db: Session, condition: ColumnElement[bool], *, most: int | None = None) -> list[MeterWork]:
-    """Return the meters of a condition with all that work on them needs, their rows locked in id order; five statements.
+_FIND = "SELECT id, wallet_id FROM meter WHERE session_id = %(session)s::uuid AND generation = %(generation)s::bigint"
+_LOAD = """
+SELECT m.id, m.session_id, m.generation, m.wallet_id, m.charge_class, m.usage_account_id, m.state, m.limit_s, m.next_rate_ucr_per_hour, m.started_at,
+    m.proven_s, m.windows_end_at, m.debt_room_ucr, m.window_count, m.capture_count, m.booked_s, m.booked_ucr, m.debt_ucr, m.written_off_ucr, m.ended_at,
+    m.closed_at, m.void_reason, m.refused_at, m.forgiven_from_s, m.corrected_ucr, w.debt_usage_account_id, a.balance_ucr < 0 AS is_blocked,
+    ARRAY(SELECT s.starts_s FROM meter_segment s WHERE s.meter_id = m.id ORDER BY s.segment) AS starts_s,
+    ARRAY(SELECT s.rate_ucr_per_hour FROM meter_segment s WHERE s.meter_id = m.id ORDER BY s.segment) AS rates
+FROM meter m JOIN wallet w ON w.id = m.wallet_id JOIN ledger_account a ON a.id = w.debt_clawback_account_id
+WHERE m.id = ANY(%(ids)s::uuid[]) AND (%(due_by)s::timestamptz IS NULL OR m.due_at <= %(due_by)s::timestamptz)
+ORDER BY m.id FOR NO KEY UPDATE OF m
+"""
 
-    The wallets are locked by the caller. Each wallet's lots are shared objects: what one meter takes, another misses.
+
+def load(db: Session, meter_ids: Sequence[uuid.UUID], *, due_by: datetime | None = None) -> list[MeterWork]:
+    """Return meters with all that work on them needs, their rows locked in id order; three statements.
+
+    due_by: only those that are due by then. The wallets are locked by the caller, before. Each wallet's lots are shared
+    objects: what one meter takes, another misses.
     """
-    clawback = aliased(LedgerAccount)
-    query = (
-        select(Meter, Wallet.debt_usage_account_id, (clawback.balance_ucr < 0).label("is_blocked"))
-        .join(Wallet, Wallet.id == Meter.wallet_id)
-        .join(clawback, clawback.id == Wallet.debt_clawback_account_id)
-        .where(condition)
-        .order_by(Meter.id)
-        .limit(most)
-    )
-    found = db.execute(query.with_for_update(key_share=True, of=Meter), execution_options={"populate_existing": True})
-    meters = [_meter(row.Meter, row.debt_usage_account_id, is_blocked=row.is_blocked) for row in found]
+    parameters = {"ids": bulk.ids_text(meter_ids), "due_by": due_by.isoformat() if due_by else None}
+    meters = [_meter(row) for row in bulk.run(db, _LOAD, parameters)]
     lots = lots_of(db, {meter.wallet_id for meter in meters})
-    ids = [meter.id for meter in meters]
-    segments, holds = _segments(db, ids), _holds(db, ids, {lot.id: lot for own in lots.values() for lot in own})
+    holds = _holds(db, [meter.id for meter in meters], {lot.id: lot for own in lots.values() for lot in own})
     for meter in meters:
-        meter.lots, meter.segments, meter.holds = lots[meter.wallet_id], segments[meter.id], holds[meter.id]
+        meter.lots, meter.holds = lots[meter.wallet_id], holds[meter.id]
     return meters
 
 
-def _meter(row: Meter, debt_account_id: uuid.UUID, *, is_blocked: bool) -> MeterWork:
+def locked(db: Session, session_id: uuid.UUID, generation: int) -> MeterWork:
+    """Lock the wallet of a meter, then the meter, and return it with what work on it needs. Raises NotFound."""
+    rows = bulk.run(db, _FIND, {"session": str(session_id), "generation": generation})
+    if not rows:
+        raise NotFound
+    wallets.lock_one(db, rows[0].wallet_id)
+    return load(db, [rows[0].id])[0]
+
+
+def _meter(row: Any) -> MeterWork:
     return MeterWork(
         id=row.id,
         session_id=row.session_id,
@@ -156,7 +169,7 @@ def _meter(row: Meter, debt_account_id: uuid.UUID, *, is_blocked: bool) -> Meter
         wallet_id=row.wallet_id,
         charge_class=row.charge_class,
         usage_account_id=row.usage_account_id,
-        debt_account_id=debt_account_id,
+        debt_account_id=row.debt_usage_account_id,
         state=MeterState(row.state),
         limit_s=row.limit_s,
         next_rate_ucr_per_hour=row.next_rate_ucr_per_hour,
@@ -174,25 +187,26 @@ def _meter(row: Meter, debt_account_id: uuid.UUID, *, is_blocked: bool) -> Meter
         closed_at=row.closed_at,
         void_reason=row.void_reason,
         refused_at=row.refused_at,
-        is_blocked=is_blocked,
+        is_blocked=row.is_blocked,
         forgiven_from_s=row.forgiven_from_s,
         corrected_ucr=row.corrected_ucr,
+        segments=[Segment(place, starts_s, rate) for place, (starts_s, rate) in enumerate(zip(row.starts_s, row.rates, strict=True))],
     )
 
 
-def lots_of(db: Session, wallet_ids: set[uuid.UUID]) -> defaultdict[uuid.UUID, list[LotState]]:
+_LOTS = """
+SELECT l.id, l.wallet_id, l.available_account_id, l.held_account_id, l.priority, l.classes, l.is_bought, l.granted_at, l.effective_at, l.expires_at,
+    a.balance_ucr AS available_ucr, r.lot_id AS revoked_id
+FROM lot l JOIN ledger_account a ON a.id = l.available_account_id JOIN ledger_account h ON h.id = l.held_account_id
+LEFT JOIN lot_revocation r ON r.lot_id = l.id
+WHERE l.wallet_id = ANY(%(ids)s::uuid[]) AND (a.balance_ucr > 0 OR h.balance_ucr > 0)
+"""
+
+
+def lots_of(db: Session, wallet_ids: Collection[uuid.UUID]) -> defaultdict[uuid.UUID, list[LotState]]:
     """Return the lots with something available or held, by wallet; one statement. The wallets are locked."""
-    available, held = aliased(LedgerAccount), aliased(LedgerAccount)
-    query = (
-        select(Lot.id, Lot.wallet_id, Lot.available_account_id, Lot.held_account_id, Lot.priority, Lot.classes, Lot.is_bought, Lot.granted_at)
-        .add_columns(Lot.effective_at, Lot.expires_at, available.balance_ucr.label("available_ucr"), LotRevocation.lot_id.label("revoked_id"))
-        .join(LotRevocation, LotRevocation.lot_id == Lot.id, isouter=True)
-        .join(available, available.id == Lot.available_account_id)
-        .join(held, held.id == Lot.held_account_id)
-        .where(bulk.among(Lot.wallet_id, wallet_ids), or_(available.balance_ucr > 0, held.balance_ucr > 0))
-    )
     found: defaultdict[uuid.UUID, list[LotState]] = defaultdict(list)
-    for row in db.execute(query):
+    for row in bulk.run(db, _LOTS, {"ids": bulk.ids_text(wallet_ids)}):
         found[row.wallet_id].append(_lot(row))
     return found
 
@@ -213,29 +227,21 @@ def _lot(row: Any) -> LotState:
     )
 
 
-def _segments(db: Session, meter_ids: Sequence[uuid.UUID]) -> defaultdict[uuid.UUID, list[Segment]]:
-    query = select(MeterSegment).where(bulk.among(MeterSegment.meter_id, meter_ids)).order_by(MeterSegment.meter_id, MeterSegment.segment)
-    found: defaultdict[uuid.UUID, list[Segment]] = defaultdict(list)
-    for row in db.execute(query).scalars():
-        found[row.meter_id].append(Segment(row.segment, row.starts_s, row.rate_ucr_per_hour))
-    return found
+_HOLDS = """
+SELECT h.meter_id, h.id, h.window_number, h.segment, h.starts_at, h.ends_at, h.amount_ucr, h.captured_ucr, h.released_ucr,
+    s.position, s.lot_id, s.amount_ucr AS share_ucr, s.captured_ucr AS share_captured_ucr, s.released_ucr AS share_released_ucr
+FROM hold h JOIN hold_share s ON s.hold_id = h.id
+WHERE h.meter_id = ANY(%(ids)s::uuid[]) AND h.state = 'open' ORDER BY h.meter_id, h.window_number, s.position
+"""
 
 
 def _holds(db: Session, meter_ids: Sequence[uuid.UUID], lots: dict[uuid.UUID, LotState]) -> defaultdict[uuid.UUID, list[HoldWork]]:
     """Return the open holds with their shares, in window and share order; one statement."""
-    query = (
-        select(Hold.meter_id, Hold.id, Hold.window, Hold.segment, Hold.starts_at, Hold.ends_at, Hold.amount_ucr, Hold.captured_ucr, Hold.released_ucr)
-        .add_columns(HoldShare.position, HoldShare.lot_id, HoldShare.amount_ucr.label("share_ucr"))
-        .add_columns(HoldShare.captured_ucr.label("share_captured_ucr"), HoldShare.released_ucr.label("share_released_ucr"))
-        .join(HoldShare, HoldShare.hold_id == Hold.id)
-        .where(bulk.among(Hold.meter_id, meter_ids), Hold.state == HoldState.OPEN)
-        .order_by(Hold.meter_id, Hold.window, HoldShare.position)
-    )
     found: defaultdict[uuid.UUID, list[HoldWork]] = defaultdict(list)
-    for row in db.execute(query):
+    for row in bulk.run(db, _HOLDS, {"ids": bulk.ids_text(meter_ids)}):
         holds = found[row.meter_id]
         if not holds or holds[-1].id != row.id:
-            hold = HoldWork(row.id, row.window, row.segment, row.starts_at, row.ends_at, row.amount_ucr, [])
+            hold = HoldWork(row.id, row.window_number, row.segment, row.starts_at, row.ends_at, row.amount_ucr, [])
             hold.captured_ucr, hold.released_ucr = row.captured_ucr, row.released_ucr
             holds.append(hold)
         holds[-1].shares.append(ShareWork(row.position, lots[row.lot_id], row.share_ucr, row.share_captured_ucr, row.share_released_ucr))

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import BigInteger, ColumnElement, Date, Select, and_, cast, func, literal, or_, select, union_all
 from sqlalchemy.orm import Session
 
-from portal.credits.models import LedgerAccount, LedgerEntry, LedgerTransaction, Lot, Meter, MeterSegment
+from portal.credits.calendar import day_end
+from portal.credits.models import LedgerAccount, LedgerEntry, LedgerTransaction, Lot, LotDay, Meter, MeterSegment, SummedDay
 
 # Moves inside a wallet: what is held is still the wallet's.
 INSIDE = ("hold", "release", "freeze")
@@ -141,18 +143,33 @@ class DayChange:
 
 
 def changes_by_day(db: Session, wallet_id: uuid.UUID, *, since: datetime, zone: str, now: datetime) -> list[DayChange]:
-    """Return the days since an instant on which anything was booked, oldest first; one statement.
+    """Return the days since an instant on which anything was booked, oldest first; two statements.
 
-    Lots that are not valid yet are left out, as they are in the balance.
+    Days that are over come from their sums, the rest from the journal. Lots that are not valid yet are left out, as
+    they are in the balance.
     """
-    day = cast(func.timezone(zone, LedgerTransaction.booked_at), Date)
+    summed = db.execute(select(SummedDay.day).order_by(SummedDay.day.desc()).limit(1)).scalar_one_or_none()
+    parts = [_from_journal(wallet_id, max(since, day_end(summed)) if summed is not None else since, zone, now)]
+    if summed is not None:
+        parts.append(_from_sums(wallet_id, since.astimezone(ZoneInfo(zone)).date(), now))
+    both = union_all(*parts).subquery()
+    sums = [cast(func.sum(column), BigInteger) for column in (both.c.came_ucr, both.c.used_ucr, both.c.total_ucr)]
+    return [DayChange(*row) for row in db.execute(select(both.c.day, *sums).group_by(both.c.day).order_by(both.c.day))]
+
+
+def _from_journal(wallet_id: uuid.UUID, since: datetime, zone: str, now: datetime) -> Select[Any]:
+    day = cast(func.timezone(zone, LedgerTransaction.booked_at), Date).label("day")
     amount, zero = LedgerEntry.amount_ucr, literal(0, BigInteger)
-    came = cast(func.coalesce(func.sum(amount).filter(amount > 0), zero), BigInteger)
-    used = cast(func.coalesce(func.sum(-amount).filter(LedgerTransaction.operation == "capture"), zero), BigInteger)
-    query = _moves(wallet_id).add_columns(day, came, used, cast(func.sum(amount), BigInteger))
+    came = cast(func.coalesce(func.sum(amount).filter(amount > 0), zero), BigInteger).label("came_ucr")
+    used = cast(func.coalesce(func.sum(-amount).filter(LedgerTransaction.operation == "capture"), zero), BigInteger).label("used_ucr")
+    query = _moves(wallet_id).add_columns(day, came, used, cast(func.sum(amount), BigInteger).label("total_ucr"))
     query = query.join(Lot, and_(Lot.wallet_id == LedgerTransaction.wallet_id, _is_account_of_lot()))
-    query = query.where(LedgerTransaction.booked_at >= since, Lot.effective_at <= now)
-    return [DayChange(*row) for row in db.execute(query.group_by(day).order_by(day))]
+    return query.where(LedgerTransaction.booked_at >= since, Lot.effective_at <= now).group_by(day)
+
+
+def _from_sums(wallet_id: uuid.UUID, since: date, now: datetime) -> Select[Any]:
+    query = select().add_columns(LotDay.day, LotDay.came_ucr, LotDay.used_ucr, LotDay.total_ucr).select_from(LotDay).join(Lot, Lot.id == LotDay.lot_id)
+    return query.where(Lot.wallet_id == wallet_id, Lot.effective_at <= now, LotDay.day >= since)
 
 
 def _booked_now(db: Session, wallet_id: uuid.UUID) -> int:

@@ -1,7 +1,7 @@
 """`portal ledger verify`: the ledger's invariants as SQL, each naming the first row that breaks it.
 
 It reads alone, in a few statements for each invariant, and trusts no figure that it can count again. Numbers are
-those of the ledger's design; 8 and 9 (hash chain, closed months) come with statements that are signed.
+those of the ledger's design.
 """
 
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from portal.credits.verify import holds, journal, lots, meters, purchases
+from portal.credits.verify import closing, holds, journal, lots, meters, purchases
 from portal.credits.verify.check import Check
 
-CHECKS: Sequence[Check] = [*journal.CHECKS, *lots.CHECKS, *holds.CHECKS, *meters.CHECKS, *purchases.CHECKS]
+CHECKS: Sequence[Check] = [*journal.CHECKS, *lots.CHECKS, *holds.CHECKS, *meters.CHECKS, *purchases.CHECKS, *closing.CHECKS]
 NAMES = {
     1: "Every transaction sums to zero and has two entries or more",
     2: "Every live balance equals its entries, without gaps, within its bounds",
@@ -23,6 +23,8 @@ NAMES = {
     5: "Nothing is held outside a lot's validity or out of order",
     6: "No fund issued more than its budget; every purchase was issued once and gave back no more",
     7: "Sessions are charged for their proven seconds, once",
+    8: "The journal is sealed in a chain of blocks, and nothing in it can be changed",
+    9: "Closed months add up, each opens where the one before closed",
     10: "Everything sums to zero, and what is kept equals what the journal says",
 }
 

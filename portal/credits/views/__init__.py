@@ -1,6 +1,6 @@
 """Pages of credits: wallets with their statements, funds and grants."""
 
-from portal.credits.views import funds, wallets
+from portal.credits.views import funds, statements, wallets
 from portal.credits.views.base import blueprint
 
-__all__ = ["blueprint", "funds", "wallets"]
+__all__ = ["blueprint", "funds", "statements", "wallets"]

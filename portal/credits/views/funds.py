@@ -11,12 +11,13 @@ from portal.core import clock
 from portal.core.ids import new_id
 from portal.core.quantities import UCR_PER_CREDIT
 from portal.credits import queries
+from portal.credits.calendar import day_end, day_start, local_day
 from portal.credits.forms import FundForm, GrantForm
 from portal.credits.operations import funds as fund_operations
 from portal.credits.operations import grants, requests
 from portal.credits.permissions import HOLDERS, Permission
 from portal.credits.queries import funds as fund_queries
-from portal.credits.views.base import blueprint, day_end, day_start, local_day
+from portal.credits.views.base import blueprint
 from portal.web import access
 from portal.web.actors import current_actor
 from portal.web.database import session

@@ -1,21 +1,20 @@
 """Wallet, statement, and the statement as CSV."""
 
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
-from flask import Response, make_response, render_template, request
+from flask import render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
 from portal.core import clock
 from portal.core.errors import N_, Invalid
-from portal.core.quantities import decimal_credits
 from portal.credits import queries
+from portal.credits.calendar import ZONE, day_start, local_day
 from portal.credits.permissions import HOLDERS, Permission
-from portal.credits.queries.statements import DayChange, Statement, StatementLine, changes_by_day
+from portal.credits.queries.statements import DayChange, changes_by_day
 from portal.credits.queries.wallets import page_of_wallets
 from portal.credits.rules.pacing import Pace, pace
-from portal.credits.sheets import csv_bytes, safe_text
-from portal.credits.views.base import ZONE, blueprint, day_end, day_start, local_day
+from portal.credits.views.base import blueprint
 from portal.settings import TIME_ZONE
 from portal.web import access, charts, i18n
 from portal.web.actors import current_actor
@@ -66,60 +65,6 @@ def wallet(ref: str) -> ResponseReturnValue:
         may_grant=current_actor().has(*HOLDERS[Permission.GIVE_GRANT]),
         now=now,
     )
-
-
-@blueprint.get("/wallets/<ref>/statement")
-@access.signed_in
-def statement(ref: str) -> ResponseReturnValue:
-    """Show what was booked in a period; made to be printed."""
-    now = clock.now()
-    first_on, last_on = _period(now)
-    card = queries.wallet_by_ref(session(), ref, actor=current_actor())
-    found = _statement(card, first_on, last_on, now)
-    balance = queries.balance(session(), card.id, now=now) if found.ends_at > now else None
-    return render_template("credits/statement.html", wallet=card, statement=found, balance=balance, first_on=first_on, last_on=last_on, shown=LINES_SHOWN)
-
-
-@blueprint.get("/wallets/<ref>/statement.csv")
-@access.signed_in
-def statement_csv(ref: str) -> ResponseReturnValue:
-    """Give the statement as CSV, with exact decimals and times in UTC."""
-    now = clock.now()
-    first_on, last_on = _period(now)
-    card = queries.wallet_by_ref(session(), ref, actor=current_actor())
-    found = _statement(card, first_on, last_on, now)
-    head = ["booked_at", "what", "label", "class", "seconds", "credits_per_hour", "lots", "credits", "balance", "debt", "written_off"]
-    opening = [found.starts_at.isoformat(), "opening", "", "", "", "", "", "", decimal_credits(found.opening_ucr), "", ""]
-    closing = [found.ends_at.isoformat(), "closing", "", "", "", "", "", "", decimal_credits(found.closing_ucr), "", ""]
-    response: Response = make_response(csv_bytes(head, [opening, *[_cells(line) for line in found.lines], closing]))
-    response.headers["Content-Type"] = "text/csv; charset=utf-8"
-    response.headers["Content-Disposition"] = f'attachment; filename="statement-{card.project_slug}-{first_on}-{last_on}.csv"'
-    return response
-
-
-def _statement(card: queries.WalletCard, first_on: date, last_on: date, now: datetime) -> Statement:
-    return queries.statement(session(), card.id, starts_at=day_start(first_on), ends_at=day_end(last_on), now=now)
-
-
-def _period(now: datetime) -> tuple[date, date]:
-    """Return the first and the last day asked for; the present month when nothing is. Raises BadPeriod."""
-    today = local_day(now)
-    try:
-        first_on = date.fromisoformat(request.args.get("from") or today.replace(day=1).isoformat())
-        last_on = date.fromisoformat(request.args.get("to") or max(today, first_on).isoformat())
-    except ValueError as error:
-        raise BadPeriod from error
-    if not first_on <= last_on <= first_on + LONGEST or not 2000 <= first_on.year <= 2200:
-        raise BadPeriod
-    return first_on, last_on
-
-
-def _cells(line: StatementLine) -> list[str]:
-    lots = "; ".join(f"{part.lot_number} {part.purpose}: {decimal_credits(part.amount_ucr)}" for part in line.lots)
-    rates = "; ".join(f"{part.duration_s} s x {decimal_credits(part.rate_ucr_per_hour)}" for part in line.prices)
-    figures = [decimal_credits(value) for value in (line.amount_ucr, line.balance_ucr, line.debt_ucr, line.written_off_ucr)]
-    seconds = str(line.duration_s) if line.prices else ""
-    return [line.booked_at.isoformat(), line.operation, safe_text(line.label), safe_text(line.charge_class), seconds, rates, safe_text(lots), *figures]
 
 
 def _use_by_day(changes: list[DayChange], now: datetime) -> list[int]:
