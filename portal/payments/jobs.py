@@ -127,3 +127,10 @@ def read_balance(ctx: JobContext) -> None:
     with ctx.transaction() as db:
         balance.take(db, lines, now=clock.now())
         balance.compare(db, now=clock.now())
+
+
+@periodic("payments.expire_unpaid", cron="37 4 * * *", queue=Queue.BULK)
+def expire_unpaid(ctx: JobContext) -> None:
+    """Let orders that nobody paid for a month expire."""
+    with ctx.transaction() as db:
+        purchases.expire_unpaid(db, now=clock.now())

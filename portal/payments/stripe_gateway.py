@@ -169,7 +169,7 @@ class StripeGateway:
             raise BadSignature("age")
         try:
             event = _event(json.loads(body))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise BadSignature("body") from error
         if event.is_live != self.settings.is_live:
             raise BadSignature("mode")

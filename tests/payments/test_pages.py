@@ -12,7 +12,10 @@ from portal.core import clock
 from portal.core.access import Role
 from portal.core.quantities import credits_ucr
 from portal.credits.operations import meters
+from portal.payments.operations import purchases
 from portal.payments.states import Method, PurchaseState
+from portal.projects.operations import members
+from portal.projects.states import MemberRole
 from tests.factories import credits as ledger
 from tests.factories import identity as people
 from tests.factories import payments as make
@@ -198,6 +201,39 @@ def test_a_refund_by_finance_takes_a_second_person(client: FlaskClient, shop: Sh
     shop.run()
     assert shop.db.execute(text("SELECT state, decided_by_id IS NOT NULL FROM refund")).one() == ("done", True)
     assert shop.credits() == (credits_ucr(50), 0)
+
+
+def test_finance_cannot_take_the_buyers_way_around_the_second_person(client: FlaskClient, shop: Shop) -> None:
+    purchase = shop.paid()
+    officer = people.person(shop.db, roles=[Role.FINANCE], now=shop.now)
+    shop.db.commit()
+    people.sign_in(client, officer)
+    assert client.get(f"/purchases/{purchase.number}").status_code == 200
+    for way in ("refund", "pay", "cancel"):
+        assert client.post(f"/purchases/{purchase.number}/{way}", data=people.csrf(client) | {"reason": "x"}).status_code == 404
+    assert shop.count("refund") == 0
+
+
+def test_finance_cannot_decide_for_a_project_of_their_own(client: FlaskClient, shop: Shop) -> None:
+    purchase = shop.paid()
+    asker, member = (people.person(shop.db, roles=[Role.FINANCE], now=shop.now) for _ in range(2))
+    project_id = shop.db.execute(text("SELECT project_id FROM wallet WHERE id = :id"), {"id": shop.wallet_id}).scalar_one()
+    members.add(shop.db, project_id=project_id, person_id=member.id, role=MemberRole.MEMBER, by=make.TESTS, now=shop.now)
+    shop.db.commit()
+    people.sign_in(client, asker)
+    client.post(f"/purchases/{purchase.number}/finance-refund", data=people.csrf(client) | {"amount": "10", "reason": "Goodwill"})
+    people.sign_in(client, member)
+    refund_id = shop.db.execute(text("SELECT id FROM refund")).scalar_one()
+    assert client.post(f"/finance/refunds/{refund_id}/approve", data=people.csrf(client)).status_code == 403
+
+
+def test_an_order_that_nobody_pays_expires_and_its_late_money_is_still_taken(shop: Shop) -> None:
+    purchase = make.purchase(shop.db, shop.wallet_id, buyer=shop.buyer.actor, now=shop.now, method=Method.BANK)
+    assert purchases.expire_unpaid(shop.db, now=shop.now + timedelta(days=29)) == 0
+    assert purchases.expire_unpaid(shop.db, now=shop.now + timedelta(days=31)) == 1
+    assert shop.again(purchase).state == PurchaseState.EXPIRED
+    make.pay(shop.db, shop.again(purchase), now=shop.now + timedelta(days=32))
+    assert shop.again(purchase).state == PurchaseState.PAID
 
 
 def test_a_declined_refund_frees_its_credits(client: FlaskClient, shop: Shop) -> None:

@@ -99,7 +99,7 @@ def unmatch(db: Session, *, transfer_id: uuid.UUID, by: Actor, now: datetime) ->
 
 
 def approve(db: Session, *, transfer_id: uuid.UUID, by: Actor, now: datetime) -> None:
-    """Approve a match as the second person: the purchase is paid, with all that follows. Raises SamePerson, WrongState, NotFound."""
+    """Approve a match as the second person: the purchase is paid, with all that follows. Raises SamePerson, OwnProject, WrongState, NotFound."""
     transfer = _locked(db, transfer_id)
     state = TRANSFER.target("approve", TransferState(transfer.state))
     if transfer.matched_by_id == by.id:
@@ -107,6 +107,7 @@ def approve(db: Session, *, transfer_id: uuid.UUID, by: Actor, now: datetime) ->
     if transfer.purchase_id is None:
         raise NotFound
     purchase = purchases.locked(db, transfer.purchase_id)
+    purchases.refuse_own(db, purchase, by)
     if purchase.state == PurchaseState.PAID:
         raise NotWaiting
     _set(db, transfer, "approved", by, now, state=state.value, approved_by_id=by.id, decided_at=now)

@@ -11,7 +11,8 @@ from portal.core import audit, facts, jobs
 from portal.core.access import Actor
 from portal.core.errors import N_, Conflict, Invalid, NotFound
 from portal.core.ids import new_id
-from portal.credits.operations import cash
+from portal.credits import relations as credits_
+from portal.credits.operations import cash, grants
 from portal.credits.operations import purchases as credit_purchases
 from portal.credits.states import CashAccount, Currency
 from portal.payments.models import Difference, Purchase
@@ -22,6 +23,7 @@ from portal.payments.states import PURCHASE, DifferenceState, Method, PurchaseSt
 
 CREDITS_VALID = timedelta(days=730)
 UNPAID_KEPT = timedelta(days=30)
+PROCESS = Actor.process("payments")
 
 
 class BadBilling(Invalid):
@@ -164,6 +166,21 @@ def locked(db: Session, purchase_id: uuid.UUID) -> Purchase:
     if purchase is None:
         raise NotFound
     return purchase
+
+
+def refuse_own(db: Session, purchase: Purchase, by: Actor) -> None:
+    """Refuse somebody of finance who belongs to the purchase's own project. Raises OwnProject."""
+    project_id = db.execute(select(credits_.wallet.c.project_id).where(credits_.wallet.c.id == purchase.wallet_id)).scalar_one()
+    grants.refuse_own_project(db, project_id, {by.id})
+
+
+def expire_unpaid(db: Session, *, now: datetime) -> int:
+    """Let orders by bank transfer expire after a month; money that comes later can still be matched. Returns how many."""
+    query = select(Purchase).where(Purchase.state == PurchaseState.AWAITING.value, Purchase.method == Method.BANK.value)
+    due = db.execute(query.where(Purchase.placed_at < now - UNPAID_KEPT).order_by(Purchase.id).limit(500).with_for_update(skip_locked=True)).scalars().all()
+    for purchase in due:
+        _move(db, purchase, "expire", by=PROCESS, now=now)
+    return len(due)
 
 
 def difference(db: Session, *, key: str, what: str, currency: Currency, amount_minor: int, now: datetime) -> None:

@@ -104,7 +104,7 @@ def ask(db: Session, *, refund_id: uuid.UUID, purchase_id: uuid.UUID, amount_min
 
 
 def decide(db: Session, *, refund_id: uuid.UUID, is_approved: bool, by: Actor, now: datetime) -> None:
-    """Approve or decline a refund that waits. Raises SamePerson, WrongState, NotFound."""
+    """Approve or decline a refund that waits. Raises SamePerson, OwnProject, WrongState, NotFound."""
     purchase_id = db.execute(select(Refund.purchase_id).where(Refund.id == refund_id)).scalar_one_or_none()
     if purchase_id is None:
         raise NotFound
@@ -115,6 +115,7 @@ def decide(db: Session, *, refund_id: uuid.UUID, is_approved: bool, by: Actor, n
     state = REFUND.target(name, RefundState(refund.state))
     if refund.asked_by_id == by.id:
         raise SamePerson
+    purchases.refuse_own(db, purchase, by)
     db.execute(update(Refund).where(Refund.id == refund_id).values(state=state.value, decided_by_id=by.id, decided_at=now))
     audit.record(db, name, "refund", refund_id, by=by, now=now, purchase_id=str(refund.purchase_id))
     if is_approved:

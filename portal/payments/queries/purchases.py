@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Row, Select, exists, select
 from sqlalchemy.orm import Session
 
 from portal.core.access import Actor
@@ -54,7 +54,7 @@ class PurchaseRow:
 
 @dataclass(frozen=True)
 class PurchaseView:
-    """A purchase with everything that its page says."""
+    """A purchase with everything that its page says. is_own: the actor leads its project or is a member."""
 
     row: PurchaseRow
     net_minor: int
@@ -67,6 +67,7 @@ class PurchaseView:
     checkout_id: str | None
     paid_at: datetime | None
     ended_at: datetime | None
+    is_own: bool
 
     @property
     def quantity(self) -> int:
@@ -163,7 +164,9 @@ def page_of_purchases(db: Session, actor: Actor, *, mark: str | None, state: Pur
 
 def purchase_by_number(db: Session, number: int, *, actor: Actor) -> PurchaseView:
     """Return a purchase that the actor may see. Raises NotFound."""
-    row = db.execute(_visible(actor, Purchase).where(Purchase.number == number)).one_or_none()
+    member = projects.member.c
+    belongs = exists().where(member.project_id == projects.project.c.id, member.person_id == actor.person_id, member.role.in_(BUYERS))
+    row = db.execute(_visible(actor, Purchase, belongs.label("is_own")).where(Purchase.number == number)).one_or_none()
     if row is None:
         raise NotFound
     one: Purchase = row.Purchase
@@ -179,7 +182,16 @@ def purchase_by_number(db: Session, number: int, *, actor: Actor) -> PurchaseVie
         one.checkout_id,
         one.paid_at,
         one.ended_at,
+        row.is_own,
     )
+
+
+def own_purchase(db: Session, number: int, *, actor: Actor) -> PurchaseView:
+    """Return a purchase of a project that the actor leads or is a member of: what people do themselves. Raises NotFound."""
+    found = purchase_by_number(db, number, actor=actor)
+    if not found.is_own:
+        raise NotFound
+    return found
 
 
 def _row(row: Row[Any]) -> PurchaseRow:

@@ -75,7 +75,7 @@ def standing(number: int) -> ResponseReturnValue:
 @access.signed_in
 def checkout(number: int) -> ResponseReturnValue:
     """Lead to the payment page as soon as it is open; until then say so, and ask again."""
-    found = queries.purchase_by_number(session(), number, actor=current_actor())
+    found = queries.own_purchase(session(), number, actor=current_actor())
     if found.has_page(clock.now()) and found.checkout_url:
         if request.headers.get("HX-Request"):
             response = make_response("")
@@ -94,7 +94,7 @@ def checkout(number: int) -> ResponseReturnValue:
 @once_view
 def pay(number: int) -> ResponseReturnValue:
     """Ask for a payment page and go there."""
-    found = queries.purchase_by_number(session(), number, actor=current_actor())
+    found = queries.own_purchase(session(), number, actor=current_actor())
     purchases.open_checkout(session(), purchase_id=found.row.id, by=current_actor(), now=clock.now())
     return redirect(url_for("payments.checkout", number=number), 303)
 
@@ -103,7 +103,7 @@ def pay(number: int) -> ResponseReturnValue:
 @access.signed_in
 def back(number: int) -> ResponseReturnValue:
     """Come back from the payment page: have Stripe asked how it went, and show the purchase."""
-    found = queries.purchase_by_number(session(), number, actor=current_actor())
+    found = queries.own_purchase(session(), number, actor=current_actor())
     if found.row.state is not PurchaseState.PAID:
         jobs.enqueue(session(), "payments.settle", purchase_id=str(found.row.id), once_as=f"settle:{found.row.id}")
     return redirect(url_for("payments.purchase", number=number, checking=1), 303)
@@ -114,7 +114,7 @@ def back(number: int) -> ResponseReturnValue:
 @once_view
 def cancel(number: int) -> ResponseReturnValue:
     """Cancel what is not paid."""
-    found = queries.purchase_by_number(session(), number, actor=current_actor())
+    found = queries.own_purchase(session(), number, actor=current_actor())
     purchases.cancel(session(), purchase_id=found.row.id, by=current_actor(), now=clock.now())
     flash(gettext("The purchase is cancelled. Nothing was charged."), "info")
     return redirect(url_for("payments.purchase", number=number), 303)
@@ -126,7 +126,7 @@ def cancel(number: int) -> ResponseReturnValue:
 def refund(number: int) -> ResponseReturnValue:
     """Send back what stands for unused credits."""
     now, db, actor = clock.now(), session(), current_actor()
-    found = queries.purchase_by_number(db, number, actor=actor)
+    found = queries.own_purchase(db, number, actor=actor)
     amount_minor = refunds.refundable_minor(db, found.row.id)
     form = ReasonForm()
     if form.validate_on_submit():
