@@ -5,7 +5,7 @@ from typing import Any
 
 from flask_babel import gettext, lazy_gettext
 from wtforms import DateField, Field, SelectField, StringField
-from wtforms.validators import DataRequired, Length, ValidationError
+from wtforms.validators import DataRequired, Length, Optional, ValidationError
 
 from portal.core.quantities import NotAQuantity, parse_credits
 from portal.web.forms import Form, stripped
@@ -60,3 +60,17 @@ class GrantForm(Form):
         """Refuse an end before the beginning."""
         if isinstance(field.data, date) and isinstance(self.begins_on.data, date) and field.data < self.begins_on.data:
             raise ValidationError(gettext("The end must lie in the future and after the beginning."))
+
+
+class MoveForm(Form):
+    target = SelectField(lazy_gettext("To which project"), choices=[], validators=_required())
+    amount = CreditsField(lazy_gettext("Amount, in credits"), validators=_required())
+    returns_on = DateField(lazy_gettext("Goes back on"), validators=[Optional()])
+
+
+class ExtendForm(Form):
+    expires_on = DateField(lazy_gettext("New last day"), validators=_required())
+
+
+class RevokeForm(Form):
+    reason = StringField(lazy_gettext("Reason"), filters=[stripped], validators=[*_required(), Length(max=400)])

@@ -14,6 +14,7 @@ class Permission(StrEnum):
     GIVE_GRANT = "give_grant"
     DECIDE_GRANT = "decide_grant"
     CLOSE_MONTH = "close_month"
+    CHANGE_LOT = "change_lot"
 
 
 HOLDERS: PermissionTable = {
@@ -22,5 +23,6 @@ HOLDERS: PermissionTable = {
     Permission.OPEN_FUND: frozenset({Role.FINANCE, Role.ADMINISTRATOR}),
     Permission.GIVE_GRANT: frozenset({Role.FINANCE, Role.ADMINISTRATOR}),
     Permission.DECIDE_GRANT: frozenset({Role.FINANCE, Role.ADMINISTRATOR}),
+    Permission.CHANGE_LOT: frozenset({Role.FINANCE, Role.ADMINISTRATOR}),
     Permission.CLOSE_MONTH: frozenset({Role.FINANCE, Role.ADMINISTRATOR}),
 }

@@ -80,6 +80,7 @@ TEXTS: dict[str, str] = {
     "see_every_wallet": N_("see every wallet and its statement"),
     "open_fund": N_("open a fund"),
     "give_grant": N_("grant credits, alone up to the set limit"),
+    "change_lot": N_("give granted credits a later end, or take them back to their fund"),
     "close_month": N_("close a month of the credit journal"),
     "decide_grant": N_("approve or decline a grant that somebody else asked for"),
     "compute.see_pool": N_("see the pool’s machines and who holds them"),

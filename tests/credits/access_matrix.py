@@ -20,6 +20,11 @@ ROWS = {
     "credits.wallet": Row("signed_in", relation=MEMBERS, object="wallet"),
     "credits.statement": Row("signed_in", relation=MEMBERS, object="wallet"),
     "credits.statement_csv": Row("signed_in", relation=MEMBERS, object="wallet"),
+    "credits.lot": Row("signed_in", relation=MEMBERS, object="lot"),
+    "credits.move_lot": Row("signed_in", relation="leads of the wallet's project", object="lot"),
+    "credits.give_back_lot": Row("signed_in", relation="leads of the wallet's project", object="lot"),
+    "credits.extend_lot": Row("permission", permission=Permission.CHANGE_LOT, relation="never of a project of one's own"),
+    "credits.revoke_lot": Row("permission", permission=Permission.CHANGE_LOT, relation="never of a project of one's own"),
     "credits.ask_for_file": Row("signed_in", relation=MEMBERS, object="wallet_file"),
     "credits.statement_file": Row("signed_in", relation="whoever asked for it, while they may see the wallet", object="file"),
     "credits.download": Row("signed_in", relation="whoever asked for it, while they may see the wallet", object="file"),
@@ -68,4 +73,12 @@ def make_file(db: Session, owner: UUID, now: datetime) -> Mapping[str, Any]:
     return {**found, "number": number}
 
 
-OBJECTS = {"wallet": make_wallet, "wallet_file": make_wallet_file, "file": make_file}
+def make_lot(db: Session, owner: UUID, now: datetime) -> Mapping[str, Any]:
+    """Open a wallet that the owner leads, and name its lot."""
+    from portal.credits.queries import lots_of_wallet
+
+    found = make_wallet(db, owner, now)
+    return {**found, "number": lots_of_wallet(db, UUID(found["ref"]), now=now)[0].number}
+
+
+OBJECTS = {"wallet": make_wallet, "lot": make_lot, "wallet_file": make_wallet_file, "file": make_file}

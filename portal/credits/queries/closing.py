@@ -23,6 +23,11 @@ class Head:
         """Return the digest's beginning, enough to tell two heads apart."""
         return self.digest[:16]
 
+    @property
+    def grouped(self) -> str:
+        """Return the digest in groups of sixteen, as people compare it."""
+        return " ".join(self.digest[place : place + 16] for place in range(0, len(self.digest), 16))
+
 
 @dataclass(frozen=True)
 class MonthRow:

@@ -1,0 +1,72 @@
+"""One lot with what may be done with it. The wallet it is in was scoped by actor before."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import exists, select
+from sqlalchemy.orm import Session
+
+from portal.core.access import Actor
+from portal.core.errors import NotFound
+from portal.credits.models import CreditLoan, Lot, LotRevocation, Wallet
+from portal.credits.queries.wallets import READERS, LotRow, WalletCard, lots_of_wallet
+from portal.credits.states import LoanState
+from portal.projects import relations as projects
+from portal.projects.states import MemberRole
+
+
+@dataclass(frozen=True)
+class Loan:
+    """A lot that is lent: from whom, and until when."""
+
+    id: uuid.UUID
+    lender: str
+    returns_at: datetime
+
+
+@dataclass(frozen=True)
+class LotView:
+    """A lot, the loan that it came by, and why it was taken back."""
+
+    row: LotRow
+    loan: Loan | None
+    revoked_because: str
+
+
+def lot_by_number(db: Session, wallet: WalletCard, number: int, *, now: datetime) -> LotView:
+    """Return a lot of a wallet that has something left. Raises NotFound."""
+    row = next((lot for lot in lots_of_wallet(db, wallet.id, now=now) if lot.number == number), None)
+    if row is None:
+        raise NotFound
+    project = projects.project.c
+    lent = (
+        select(CreditLoan.id, project.name, CreditLoan.returns_at)
+        .join(Wallet, Wallet.id == CreditLoan.lender_wallet_id)
+        .join(projects.project, project.id == Wallet.project_id)
+        .where(CreditLoan.lot_id == row.id, CreditLoan.state == LoanState.LENT.value)
+    )
+    loan = db.execute(lent).one_or_none()
+    reason = db.execute(select(LotRevocation.reason).join(Lot, Lot.id == LotRevocation.lot_id).where(LotRevocation.lot_id == row.id)).scalar_one_or_none()
+    return LotView(row, Loan(*loan) if loan is not None else None, reason or "")
+
+
+def is_led_by(db: Session, wallet: WalletCard, actor: Actor) -> bool:
+    """Return whether the actor leads the wallet's project."""
+    member = projects.member.c
+    leads = exists().where(member.project_id == wallet.project_id, member.person_id == actor.person_id, member.role == MemberRole.LEAD.value)
+    return bool(db.execute(select(leads)).scalar_one())
+
+
+def targets(db: Session, wallet: WalletCard, actor: Actor) -> list[tuple[uuid.UUID, str]]:
+    """Return the other wallets that the actor's credits may go to: of open projects that they lead or are a member of."""
+    member, project = projects.member.c, projects.project.c
+    query = (
+        select(Wallet.id, project.name)
+        .join(projects.project, project.id == Wallet.project_id)
+        .join(projects.member, member.project_id == project.id)
+        .where(member.person_id == actor.person_id, member.role.in_(READERS), project.is_open, Wallet.id != wallet.id)
+        .order_by(project.name)
+        .limit(200)
+    )
+    return [(row.id, row.name) for row in db.execute(query)]
