@@ -33,7 +33,7 @@ def up(port: int | None, var_dir: Path, demo: bool) -> None:
 @click.argument("queues", nargs=-1, required=True)
 @click.option("--concurrency", type=int, default=2)
 def worker(queues: tuple[str, ...], concurrency: int) -> None:
-    """Run queued work of some queues: meter, start, bulk."""
+    """Run queued work of some queues: meter, start, pay, bulk."""
     from portal.core import jobs  # noqa: PLC0415
     from portal.factory import create_app, job_context  # noqa: PLC0415
 

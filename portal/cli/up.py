@@ -21,7 +21,7 @@ from portal.cli.supervisor import Child, Supervisor
 from portal.hub_plugin.proxy import command as proxy_command
 
 PORTAL_WORKERS = 2
-WORKER_QUEUES = {"meter": 2, "start": 4, "bulk": 2}
+WORKER_QUEUES = {"meter": 2, "start": 4, "pay": 2, "bulk": 2}
 
 
 class Interrupted(BaseException):

@@ -20,10 +20,11 @@ from portal.settings import Settings
 
 
 class Queue(StrEnum):
-    """Queues have processes of their own: 300 gradings never delay a minute's metering or a start."""
+    """Queues have processes of their own: 300 gradings, or a payment service that hangs, never delay metering or a start."""
 
     METER = "meter"
     START = "start"
+    PAY = "pay"
     BULK = "bulk"
 
 

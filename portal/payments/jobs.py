@@ -19,7 +19,7 @@ def _service(ctx: JobContext) -> PaymentService | None:
     return found
 
 
-@job("payments.open_checkout", queue=Queue.START, attempts=8)
+@job("payments.open_checkout", queue=Queue.PAY, attempts=8)
 def open_checkout(ctx: JobContext, *, purchase_id: str) -> None:
     """Open a payment page for a purchase that waits for one, and keep its address."""
     service = _service(ctx)
@@ -39,7 +39,7 @@ def open_checkout(ctx: JobContext, *, purchase_id: str) -> None:
         purchases.note_checkout(db, purchase_id=order.purchase_id, checkout=checkout)
 
 
-@job("payments.close_checkout", queue=Queue.START, attempts=8)
+@job("payments.close_checkout", queue=Queue.PAY, attempts=8)
 def close_checkout(ctx: JobContext, *, purchase_id: str) -> None:
     """Close the payment page of a purchase that was cancelled; one that was paid a moment before stays paid."""
     service = _service(ctx)
@@ -51,7 +51,7 @@ def close_checkout(ctx: JobContext, *, purchase_id: str) -> None:
     _settle(ctx, uuid.UUID(purchase_id))
 
 
-@job("payments.settle", queue=Queue.START, attempts=10)
+@job("payments.settle", queue=Queue.PAY, attempts=10)
 def settle(ctx: JobContext, *, purchase_id: str) -> None:
     """Ask how a purchase stands, and bring our side there."""
     _settle(ctx, uuid.UUID(purchase_id))
@@ -68,7 +68,7 @@ def _settle(ctx: JobContext, purchase_id: uuid.UUID) -> None:
         settlements.settle(db, purchase_id=purchase_id, seen=seen, now=clock.now())
 
 
-@job("payments.handle_event", queue=Queue.START, attempts=10)
+@job("payments.handle_event", queue=Queue.PAY, attempts=10)
 def handle_event(ctx: JobContext, *, event_id: str) -> None:
     """Take a stored message as a reason to ask how its purchase stands."""
     with ctx.transaction() as db:
@@ -79,7 +79,7 @@ def handle_event(ctx: JobContext, *, event_id: str) -> None:
         events.done(db, event_id, problem=None if purchase_id else "no purchase of ours", now=clock.now())
 
 
-@job("payments.send_refund", queue=Queue.START, attempts=12)
+@job("payments.send_refund", queue=Queue.PAY, attempts=12)
 def send_refund(ctx: JobContext, *, refund_id: str) -> None:
     """Send a refund; its own id is the key, so that a second try is the first."""
     service = _service(ctx)
@@ -97,9 +97,9 @@ def send_refund(ctx: JobContext, *, refund_id: str) -> None:
     _settle(ctx, order.purchase_id)
 
 
-@periodic("payments.look_for_missed", cron="*/5 * * * *", queue=Queue.START)
+@periodic("payments.look_for_missed", cron="*/5 * * * *", queue=Queue.PAY)
 def look_for_missed(ctx: JobContext) -> None:
-    """Ask for messages that never reached us, and for purchases that still wait: what a webhook would have said."""
+    """Ask for messages that never reached us and for purchases that still wait, and send refunds that were not sent."""
     service = _service(ctx)
     if service is None:
         return
@@ -113,9 +113,11 @@ def look_for_missed(ctx: JobContext) -> None:
                 events.store(db, event, source="poll", now=clock.now())
         for purchase_id in work.waiting(db, placed_before=now - RECHECK):
             jobs.enqueue(db, "payments.settle", purchase_id=str(purchase_id), once_as=f"settle:{purchase_id}")
+        for refund_id in work.unsent_refunds(db, asked_before=now - RECHECK):
+            jobs.enqueue(db, "payments.send_refund", refund_id=str(refund_id), once_as=f"refund:{refund_id}")
 
 
-@periodic("payments.read_balance", cron="23 * * * *", queue=Queue.BULK)
+@periodic("payments.read_balance", cron="23 * * * *", queue=Queue.PAY)
 def read_balance(ctx: JobContext) -> None:
     """Read the lines of Stripe's balance, book fees and payouts, and find what our books do not explain."""
     service = _service(ctx)

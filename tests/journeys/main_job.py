@@ -69,7 +69,7 @@ def main() -> int:
         started = time.monotonic()
         try:
             with running_world(Path(folder)) as world:
-                journey = Journey(world, [("start", "portal, hub API, three workers, proxy, hub, demo world", time.monotonic() - started)])
+                journey = Journey(world, [("start", "portal, hub API, four workers, proxy, hub, demo world", time.monotonic() - started)])
                 print(f"  {journey.rows[0][2]:7.2f} s  start: {journey.rows[0][1]}", flush=True)
                 go(journey)
         except Exception:

@@ -1,15 +1,17 @@
 """From a payment to credits and back: what comes, in whatever order and however often, ends in the same state."""
 
 import itertools
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
 
 from portal.core import clock
+from portal.core.ids import new_id
 from portal.core.quantities import credits_ucr
 from portal.credits.operations import cash
 from portal.credits.states import CashAccount, Currency
-from portal.payments.operations import settlements
+from portal.payments.operations import refunds, settlements
 from portal.payments.rules.observations import DisputeOutcome, Observation, Paying, RefundOutcome, SeenDispute, SeenRefund
 from portal.payments.states import PurchaseState
 from tests.payments.conftest import Shop
@@ -161,6 +163,19 @@ def test_f51_four_days_without_messages_are_made_up_for(shop: Shop) -> None:
     assert {shop.again(purchase).state for purchase in purchases} == {PurchaseState.PAID}
     assert shop.credits() == (credits_ucr(10 + 11 + 12 + 13 + 14), 0)
     assert shop.db.execute(text("SELECT DISTINCT source FROM payment_event")).scalars().all() == ["poll"]
+
+
+def test_a_refund_whose_job_was_lost_is_sent_all_the_same(shop: Shop) -> None:
+    purchase = shop.paid()
+    refund_id = new_id()
+    asked_at = clock.now() - timedelta(minutes=5)
+    refunds.ask_self(shop.db, refund_id=refund_id, purchase_id=purchase.id, reason="x", by=shop.buyer.actor, now=asked_at)
+    shop.db.execute(text("UPDATE procrastinate_jobs SET status = 'failed' WHERE status = 'todo'"))
+    shop.db.commit()
+    shop.look()
+    shop.look()
+    assert shop.db.execute(text("SELECT state FROM refund WHERE id = :id"), {"id": refund_id}).scalar_one() == "done"
+    assert len(shop.server.store.all("refund")) == 1
 
 
 def _paid(payment_id: str | None, *, refunds: tuple[SeenRefund, ...] = (), disputes: tuple[SeenDispute, ...] = ()) -> Observation:

@@ -102,3 +102,10 @@ def waiting(db: Session, *, placed_before: datetime) -> list[uuid.UUID]:
     """Return card purchases with an open payment page, the oldest first."""
     query = select(Purchase.id).where(Purchase.state == PurchaseState.AWAITING.value, Purchase.method == Method.CARD.value, Purchase.checkout_id.is_not(None))
     return list(db.execute(query.where(Purchase.placed_at < placed_before).order_by(Purchase.id).limit(MOST)).scalars())
+
+
+def unsent_refunds(db: Session, *, asked_before: datetime) -> list[uuid.UUID]:
+    """Return refunds by card that were approved and have not been sent, the oldest first."""
+    query = select(Refund.id).join(Purchase, Purchase.id == Refund.purchase_id)
+    query = query.where(Refund.state == RefundState.APPROVED.value, Refund.psp_id.is_(None), Purchase.method == Method.CARD.value)
+    return list(db.execute(query.where(Refund.asked_at < asked_before).order_by(Refund.id).limit(MOST)).scalars())
