@@ -19,7 +19,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from portal.core.quantities import charge_ucr, decimal_credits
-from tests.journeys import locks, programme
+from tests.journeys import buying, locks, programme
 from tests.journeys.browser import Browser
 from tests.journeys.notebook import Notebook
 from tests.journeys.people import Launched, launch, launched, person_slug, server_url, sign_in, stop, wait_until_open, wait_until_settled
@@ -99,6 +99,8 @@ def go(journey: Journey) -> None:
     journey.step("statement", lambda: _statement(run, founder.project, RATE_UCR))
     _student_lab(journey)
     journey.step("locks", lambda: locks.try_all(world, founder.browser, run.session, run.person))
+    journey.step("buy credits by card", lambda: buying.buy(world, founder))
+    journey.step("refund them", lambda: buying.refund(world, founder))
     journey.step("ledger verify", lambda: _verify(world))
 
 

@@ -25,6 +25,8 @@ class Founder:
         self.browser = Browser(world.portal_url)
         self.number = 0
         self.project = ""
+        self.purchase = 0
+        self.email = EMAIL
 
     def sign_up(self) -> str:
         """Register, confirm the address with the mail's link, sign in."""
@@ -116,7 +118,7 @@ def decide(world: World, founder: Founder) -> str:
     again = second.get(f"/programme/applications/{founder.number}")
     assert not again.has_form(action="/release"), "a released decision can be released again"
     second.close()
-    assert VENTURE in _mail_to(world, EMAIL, VENTURE)
+    assert VENTURE in mail_to(world, EMAIL, VENTURE)
     return "prepared by one, released by another; the applicant has mail"
 
 
@@ -137,7 +139,7 @@ def _value_beside(html: str, name: str) -> str:
     raise PageError(f"{name} cannot be chosen")
 
 
-def _mail_to(world: World, address: str, containing: str, *, timeout_s: float = 20) -> str:
+def mail_to(world: World, address: str, containing: str, *, timeout_s: float = 20) -> str:
     """Return the text of the newest mail to an address that contains a text."""
     browser = Browser(world.portal_url)
     deadline = time.monotonic() + timeout_s
@@ -152,7 +154,7 @@ def _mail_to(world: World, address: str, containing: str, *, timeout_s: float = 
 
 
 def _link_in_mail(world: World, address: str, containing: str) -> str:
-    found = re.search(rf"https?://[^\s\"'<>]*{containing}[^\s\"'<>]*", _mail_to(world, address, containing))
+    found = re.search(rf"https?://[^\s\"'<>]*{containing}[^\s\"'<>]*", mail_to(world, address, containing))
     if found is None:
         raise PageError(f"the mail has no link with {containing!r}")
     return found[0].replace("&amp;", "&")
