@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import time
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -268,7 +269,10 @@ def act(sessions: Sessions, command: Command, world: World, now: datetime) -> No
 
 def killed_at(url: str, command: Command, world: World, now: datetime, point: int | str) -> bool:
     """Run a command in a process that is killed at a point; return whether it was."""
-    child = os.fork()
+    with warnings.catch_warnings():
+        # Newer Pythons warn of threads; the child only opens a connection of its own, and dies.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
     if child == 0:
         try:
             _die_at(url, command, world, now, point)
