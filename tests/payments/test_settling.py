@@ -2,18 +2,21 @@
 
 import itertools
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from portal.core import clock
 from portal.core.ids import new_id
 from portal.core.quantities import credits_ucr
 from portal.credits.operations import cash
 from portal.credits.states import CashAccount, Currency
-from portal.payments.operations import refunds, settlements
+from portal.payments.operations import purchases, refunds, settlements
 from portal.payments.rules.observations import DisputeOutcome, Observation, Paying, RefundOutcome, SeenDispute, SeenRefund
 from portal.payments.states import PurchaseState
+from tests.factories import payments as make
 from tests.payments.conftest import Shop
 
 GROSS = 90_000 + 18_000  # 100 credits at 9.00 MAD, and VAT
@@ -176,6 +179,21 @@ def test_a_refund_whose_job_was_lost_is_sent_all_the_same(shop: Shop) -> None:
     shop.look()
     assert shop.db.execute(text("SELECT state FROM refund WHERE id = :id"), {"id": refund_id}).scalar_one() == "done"
     assert len(shop.server.store.all("refund")) == 1
+
+
+def test_a_page_that_opens_while_its_purchase_is_cancelled_is_closed(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    purchase = make.purchase(shop.db, shop.wallet_id, buyer=shop.buyer.actor, now=shop.now)
+    shop.db.commit()
+    keep = purchases.note_checkout
+
+    def cancelled_first(db: Session, **terms: Any) -> None:
+        purchases.cancel(db, purchase_id=purchase.id, by=shop.buyer.actor, now=shop.now)
+        keep(db, **terms)
+
+    monkeypatch.setattr(purchases, "note_checkout", cancelled_first)
+    shop.run()
+    assert shop.again(purchase).state == PurchaseState.CANCELLED
+    assert [page["status"] for page in shop.server.store.all("checkout.session")] == ["expired"]
 
 
 def _paid(payment_id: str | None, *, refunds: tuple[SeenRefund, ...] = (), disputes: tuple[SeenDispute, ...] = ()) -> Observation:

@@ -103,9 +103,9 @@ def open_checkout(db: Session, *, purchase_id: uuid.UUID, by: Actor, now: dateti
 
 
 def note_checkout(db: Session, *, purchase_id: uuid.UUID, checkout: Checkout) -> None:
-    """Keep the address of the payment page."""
+    """Keep the address of the payment page, even of a purchase that was cancelled meanwhile: it is closed by that name."""
     values = {"checkout_id": checkout.id, "checkout_url": checkout.url, "checkout_expires_at": checkout.expires_at}
-    db.execute(update(Purchase).where(Purchase.id == purchase_id, Purchase.state == PurchaseState.AWAITING.value).values(**values))
+    db.execute(update(Purchase).where(Purchase.id == purchase_id, Purchase.checkout_id.is_(None)).values(**values))
 
 
 def cancel(db: Session, *, purchase_id: uuid.UUID, by: Actor, now: datetime) -> None:

@@ -91,9 +91,9 @@ def _take_refund(db: Session, purchase: Purchase, seen: SeenRefund, *, by: Actor
 
 def refuse_refund(db: Session, *, refund_id: uuid.UUID, why: str, now: datetime) -> None:
     """Note that Stripe would not make a refund; finance decides what to do about it."""
+    purchase = purchases.locked(db, db.execute(select(Refund.purchase_id).where(Refund.id == refund_id)).scalar_one())
     row = db.execute(select(Refund).where(Refund.id == refund_id).with_for_update()).scalar_one()
     state = REFUND.target("fail", RefundState(row.state))
-    purchase = purchases.locked(db, row.purchase_id)
     db.execute(update(Refund).where(Refund.id == refund_id).values(state=state.value, ended_at=now))
     audit.record(db, "fail", "refund", refund_id, by=STRIPE, now=now, why=why)
     purchases.difference(
