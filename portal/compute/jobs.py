@@ -1,6 +1,7 @@
 """Queued and periodic work of compute: the only part of the domain that talks to the hub, and never inside a transaction."""
 
 import logging
+import time
 import uuid
 from datetime import timedelta
 from typing import cast
@@ -16,6 +17,7 @@ from portal.core.jobs import JobContext, Queue, job, periodic
 logger = logging.getLogger(__name__)
 WORKER = Actor.process("worker")
 LOOK_EVERY = timedelta(seconds=1)
+MOST_BATCHES = 200
 MOST_LOOKS = int(rules.START_GIVES_UP / LOOK_EVERY)
 
 
@@ -109,8 +111,9 @@ def stop_sessions_of_person(ctx: JobContext, subject_id: str, **_: object) -> No
 @periodic("compute.reconcile", cron="* * * * *", queue=Queue.METER)
 def reconcile(ctx: JobContext) -> None:
     """Each minute: roll windows, stop what is over, compare with the hub."""
+    _roll(ctx)
     with ctx.transaction() as db:
-        watch.roll(db, by=WORKER, now=clock.now())
+        watch.stop_over(db, by=WORKER, now=clock.now())
     try:
         servers: list[HubServer] | None = _hub(ctx).servers()
     except (HubAway, HubRefused) as error:
@@ -129,6 +132,16 @@ def reconcile(ctx: JobContext) -> None:
             _hub(ctx).stop(server.username, server.server)
         except (HubAway, HubRefused) as error:
             logger.warning("a server without a session could not be stopped: %s", error)
+
+
+def _roll(ctx: JobContext) -> None:
+    """Roll what is due, batch by batch, a transaction each; what is skipped now is due again in a minute."""
+    for _ in range(MOST_BATCHES):
+        with ctx.transaction() as db:
+            rest_s = watch.roll(db, by=WORKER, now=clock.now())
+        if rest_s is None:
+            return
+        time.sleep(rest_s)
 
 
 def _try_again(ctx: JobContext, launch: starts.Launch) -> None:

@@ -105,6 +105,10 @@ def _plain(value: Any) -> str:
     return "NULL" if value is None else str(value)
 
 
+def _id(value: uuid.UUID | None) -> str:
+    return "NULL" if value is None else f"{value.int:032x}"
+
+
 def _instant(value: datetime | None) -> str:
     return "NULL" if value is None else f'"{value.isoformat()}"'
 
@@ -121,7 +125,7 @@ def _json(value: Any) -> str:
 
 
 _WRITERS: dict[str, Callable[[Any], str]] = {
-    "uuid": _plain,
+    "uuid": _id,
     "bigint": _plain,
     "boolean": _plain,
     "date": _plain,

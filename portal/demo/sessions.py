@@ -60,6 +60,7 @@ def _run(
         if (minute - up_at) // timedelta(minutes=1) % 5 == 0:
             _observe(db, session_id, number, "seen", offset=next(offsets), at=minute, up_at=up_at)
             watch.roll(db, by=HUB, now=minute)
+            watch.stop_over(db, by=HUB, now=minute)
         minute += timedelta(minutes=1)
     _observe(db, session_id, number, "exited", offset=next(offsets), at=ends_at, up_at=up_at)
 

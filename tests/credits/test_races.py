@@ -1,5 +1,6 @@
 """Two real connections and more: credit and budget are never given twice, retries have one effect."""
 
+import threading
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -188,3 +189,33 @@ def test_what_is_booked_is_never_changed(own_sessions: Sessions, now: datetime, 
     for statement in (f"UPDATE {table} SET {column} = {column}", f"DELETE FROM {table}", f"TRUNCATE {table} CASCADE"):
         with pytest.raises(Exception, match="never changed or deleted"), transaction(own_sessions) as db:
             db.execute(text(statement))
+
+
+def test_a_roll_rests_between_batches_while_others_write_and_never_when_it_is_late(own_sessions: Sessions, now: datetime) -> None:
+    with transaction(own_sessions) as db:
+        wallet_id = make.wallet(db, now=now)
+        make.lot(db, wallet_id, now=now)
+        for _ in range(7):
+            make.meter(db, wallet_id, now=now)
+    due = now + timedelta(seconds=605)
+
+    def roll_two(at: datetime) -> meters.Rolled:
+        with transaction(own_sessions) as db:
+            return meters.roll_due(db, now=at, most=2)
+
+    alone = roll_two(due)
+    is_over = threading.Event()
+
+    def write_on() -> None:
+        while not is_over.is_set():
+            with transaction(own_sessions) as db:
+                db.execute(text("SELECT pg_current_xact_id()"))
+
+    writer = threading.Thread(target=write_on)
+    writer.start()
+    beside, late = roll_two(due), roll_two(due + timedelta(minutes=3))
+    is_over.set()
+    writer.join()
+    assert (alone.has_more, alone.rest_s) == (True, 0)
+    assert (beside.has_more, beside.is_late, beside.rest_s > 0) == (True, False, True)
+    assert (late.has_more, late.is_late, late.rest_s) == (True, True, 0)

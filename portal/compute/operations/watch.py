@@ -28,7 +28,6 @@ from portal.identity import relations as identity
 logger = logging.getLogger(__name__)
 _LOCK = "compute.watch"
 MOST_AT_ONCE = 500
-MOST_ROUNDS = 10
 
 
 @dataclass(frozen=True)
@@ -40,22 +39,29 @@ class SeenServer:
     is_ready: bool
 
 
-def roll(db: Session, *, by: Actor, now: datetime) -> None:
-    """Roll the windows that are due; warn those whose credit ends, and take the warning back where credit came."""
+def roll(db: Session, *, by: Actor, now: datetime) -> float | None:
+    """Roll the next windows that are due; warn those whose credit ends, and take the warning back where credit came.
+
+    Return how many seconds to rest before the next windows, None when no more are due. A transaction for each call:
+    wallets stay locked until it ends.
+    """
     if not _alone(db):
-        return
-    for _ in range(MOST_ROUNDS):
-        rolled = meters.roll_due(db, now=now)
-        if rolled.extended:
-            is_warned = ComputeSession.id.in_(rolled.extended) & ComputeSession.credit_warned_at.is_not(None)
-            db.execute(update(ComputeSession).where(is_warned).values(credit_warned_at=None))
-        _warn(db, rolled.refused, now=now)
-        _end_lapsed(db, rolled.lapsed, by=by, now=now)
-        _stop_unpaid(db, rolled.ended, by=by, now=now)
-        if not rolled.has_more:
-            break
-    _stop_due(db, by=by, now=now)
-    _give_up_old_starts(db, by=by, now=now)
+        return None
+    rolled = meters.roll_due(db, now=now)
+    if rolled.extended:
+        is_warned = ComputeSession.id.in_(rolled.extended) & ComputeSession.credit_warned_at.is_not(None)
+        db.execute(update(ComputeSession).where(is_warned).values(credit_warned_at=None))
+    _warn(db, rolled.refused, now=now)
+    _end_lapsed(db, rolled.lapsed, by=by, now=now)
+    _stop_unpaid(db, rolled.ended, by=by, now=now)
+    return rolled.rest_s if rolled.has_more else None
+
+
+def stop_over(db: Session, *, by: Actor, now: datetime) -> None:
+    """Ask for the end of the sessions whose time or credit is over, and give up starts that can no longer succeed."""
+    if _alone(db):
+        _stop_due(db, by=by, now=now)
+        _give_up_old_starts(db, by=by, now=now)
 
 
 def stop_due(db: Session, *, by: Actor, now: datetime) -> None:

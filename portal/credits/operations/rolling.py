@@ -1,11 +1,12 @@
 """Rolling the windows of all due meters, and closing meters: planned in memory, written set-based."""
 
 import gc
+import time
 import uuid
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import Text, cast, func, select
 from sqlalchemy.orm import Session
 
 from portal.core.access import Actor
@@ -17,6 +18,9 @@ from portal.credits.rules.windows import RENEW_BEFORE, plan_chain
 from portal.credits.states import MeterState
 
 MOST_AT_ONCE = 1000
+# While others write, a batch is followed by twice its own time of rest, as long as nothing is late.
+RESTS = 2
+LATE = timedelta(minutes=2)
 ROLLING = Actor.process("metering")
 
 
@@ -27,6 +31,8 @@ class Rolled:
     extended: their windows reach further now. refused: credit is too little for the next window, so warn, and stop
     at the window's end. ended: the held time is over; stop now. lapsed: never started within the window, all given
     back. booked_late: evidence that came after the end was charged. skipped: somebody holds the wallet; call again.
+    has_more: commit, wait `rest_s` seconds so that those who start sessions meanwhile are not slowed, and call again.
+    is_late: the first window was due minutes ago, so there is no time to rest.
     """
 
     extended: list[uuid.UUID]
@@ -36,6 +42,8 @@ class Rolled:
     booked_late: list[uuid.UUID]
     skipped: list[uuid.UUID]
     has_more: bool = False
+    is_late: bool = False
+    rest_s: float = 0
 
 
 def roll_due(db: Session, *, now: datetime, most: int = MOST_AT_ONCE) -> Rolled:
@@ -46,16 +54,21 @@ def roll_due(db: Session, *, now: datetime, most: int = MOST_AT_ONCE) -> Rolled:
     # The batch makes some hundred thousand objects without a cycle among them; the collector would look at them all, again and again.
     was_collecting = gc.isenabled()
     gc.disable()
+    began, first = time.monotonic(), _next_transaction(db)
     try:
-        return _roll_batch(db, now=now, most=most)
+        rolled = _roll_batch(db, now=now, most=most)
     finally:
         if was_collecting:
             gc.enable()
+    others = _next_transaction(db) - first - 1
+    return replace(rolled, rest_s=RESTS * (time.monotonic() - began) if others > 0 and not rolled.is_late else 0)
 
 
 def _roll_batch(db: Session, *, now: datetime, most: int) -> Rolled:
     rolled = Rolled([], [], [], [], [], [])
-    due = db.execute(select(Meter.id, Meter.session_id, Meter.wallet_id).where(Meter.due_at <= now).order_by(Meter.due_at, Meter.id).limit(most)).all()
+    due = db.execute(
+        select(Meter.id, Meter.session_id, Meter.wallet_id, Meter.due_at).where(Meter.due_at <= now).order_by(Meter.due_at, Meter.id).limit(most)
+    ).all()
     if not due:
         return rolled
     locked = set(wallets.lock(db, {row.wallet_id for row in due}, is_patient=False))
@@ -67,7 +80,12 @@ def _roll_batch(db: Session, *, now: datetime, most: int) -> Rolled:
         if meter_id in meters:
             _roll(batch, meters[meter_id], rolled)
     batch.write(db, by=ROLLING)
-    return Rolled(rolled.extended, rolled.refused, rolled.ended, rolled.lapsed, rolled.booked_late, rolled.skipped, has_more=len(due) == most)
+    return replace(rolled, has_more=len(due) == most, is_late=due[0].due_at < now - LATE)
+
+
+def _next_transaction(db: Session) -> int:
+    """Return the number that the next transaction which writes anything will get, on the whole server."""
+    return int(db.execute(select(cast(func.pg_snapshot_xmax(func.pg_current_snapshot()), Text))).scalar_one())
 
 
 def _roll(batch: Batch, meter: MeterWork, rolled: Rolled) -> None:
