@@ -63,16 +63,29 @@ def _settle(ctx: JobContext, purchase_id: uuid.UUID) -> None:
         handle = work.handle_of(db, purchase_id)
     if service is None or handle is None:
         return
-    seen = service.observe(checkout_id=handle.checkout_id, payment_id=handle.payment_id)
+    # Once it is paid, what follows hangs on that payment, whatever pages were opened for it.
+    seen = service.observe(checkout_id=handle.checkout_id if handle.payment_id is None else None, payment_id=handle.payment_id)
     with ctx.transaction() as db:
         settlements.settle(db, purchase_id=purchase_id, seen=seen, now=clock.now())
+
+
+def _settle_page(ctx: JobContext, purchase_id: uuid.UUID, checkout_id: str) -> None:
+    """Ask about one payment page: an older one may have been paid in its last second, when a newer one was open already."""
+    service = _service(ctx)
+    if service is None:
+        return
+    seen = service.observe(checkout_id=checkout_id, payment_id=None)
+    with ctx.transaction() as db:
+        settlements.settle_page(db, purchase_id=purchase_id, checkout_id=checkout_id, seen=seen, now=clock.now())
 
 
 @job("payments.handle_event", queue=Queue.PAY, attempts=10)
 def handle_event(ctx: JobContext, *, event_id: str) -> None:
     """Take a stored message as a reason to ask how its purchase stands."""
     with ctx.transaction() as db:
-        purchase_id = work.purchase_of_event(db, event_id)
+        purchase_id, checkout_id = work.purchase_of_event(db, event_id)
+    if purchase_id is not None and checkout_id is not None:
+        _settle_page(ctx, purchase_id, checkout_id)
     if purchase_id is not None:
         _settle(ctx, purchase_id)
     with ctx.transaction() as db:

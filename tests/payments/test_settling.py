@@ -196,5 +196,36 @@ def test_a_page_that_opens_while_its_purchase_is_cancelled_is_closed(shop: Shop,
     assert [page["status"] for page in shop.server.store.all("checkout.session")] == ["expired"]
 
 
+def _reopened(shop: Shop) -> tuple[str, Any]:
+    """Place a purchase whose page is replaced by a newer one; return the first page and the purchase."""
+    purchase = shop.placed()
+    first = str(purchase.checkout_id)
+    purchases.open_checkout(shop.db, purchase_id=purchase.id, by=shop.buyer.actor, now=shop.now + timedelta(days=2))
+    shop.db.commit()
+    shop.run()
+    assert shop.again(purchase).checkout_id not in {first, None}
+    return first, purchase
+
+
+def test_a_page_paid_in_its_last_second_counts_although_a_newer_one_is_open(shop: Shop) -> None:
+    first, purchase = _reopened(shop)
+    shop.server.ledger.pay(first)
+    shop.look()
+    again = shop.again(purchase)
+    assert (again.state, shop.credits(), shop.count("difference")) == (PurchaseState.PAID, (credits_ucr(100), 0), 0)
+    assert shop.server.store.get("checkout.session", str(again.checkout_id))["status"] == "expired", "nobody can pay once more"
+
+
+def test_two_pages_paid_for_one_purchase_issue_once_and_leave_the_second_payment_to_finance(shop: Shop) -> None:
+    first, purchase = _reopened(shop)
+    shop.server.ledger.pay(first)
+    shop.server.ledger.pay(str(shop.again(purchase).checkout_id))
+    for _ in range(2):
+        shop.look()
+    assert (shop.again(purchase).state, shop.credits(), shop.count("document")) == (PurchaseState.PAID, (credits_ucr(100), 0), 1)
+    what = shop.db.execute(text("SELECT what, amount_minor FROM difference")).one()
+    assert what == (f"purchase {purchase.number} was paid twice: give the second payment back at the payment service", GROSS)
+
+
 def _paid(payment_id: str | None, *, refunds: tuple[SeenRefund, ...] = (), disputes: tuple[SeenDispute, ...] = ()) -> Observation:
     return Observation(Paying.PAID, payment_id, GROSS, Currency.MAD, refunds, disputes)

@@ -124,12 +124,16 @@ def end_unpaid(db: Session, purchase: Purchase, name: str, *, by: Actor, now: da
 
 
 def fulfil(db: Session, purchase: Purchase, *, payment_id: str, paid_minor: int, currency: Currency, by: Actor, now: datetime) -> bool:
-    """Take a payment: credits, money, invoice and mail in this one transaction; a second time changes nothing.
+    """Take a payment: credits, money, invoice and mail in this one transaction; the same payment a second time changes nothing,
+    another one is left to finance.
 
     The purchase is locked by the caller. Another amount or currency than asked for issues nothing and is left to finance.
     Returns whether the purchase is paid.
     """
     if purchase.state == PurchaseState.PAID:
+        if payment_id != purchase.payment_id:
+            what = f"purchase {purchase.number} was paid twice: give the second payment back at the payment service"
+            difference(db, key=f"twice:{payment_id}", what=what, currency=currency, amount_minor=paid_minor, now=now)
         return True
     if (paid_minor, currency.value) != (purchase.gross_minor, purchase.currency):
         difference(

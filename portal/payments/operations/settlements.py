@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from portal.core import audit
+from portal.core import audit, jobs
 from portal.core.access import Actor
 from portal.core.ids import new_id
 from portal.credits.operations import cash
@@ -40,6 +40,19 @@ def settle(db: Session, *, purchase_id: uuid.UUID, seen: Observation, now: datet
     for dispute in seen.disputes:
         _take_dispute(db, purchase, dispute, by=by, now=now)
     adjust(db, purchase, by=by, now=now)
+
+
+def settle_page(db: Session, *, purchase_id: uuid.UUID, checkout_id: str, seen: Observation, now: datetime, by: Actor = STRIPE) -> None:
+    """Take the payment of one page, which need not be the newest; a page that was not paid says nothing of the others.
+
+    A newer page is closed then. Money that came twice is left to finance. Raises NotFound.
+    """
+    if seen.paying is not Paying.PAID or seen.payment_id is None or seen.currency is None:
+        return
+    purchase = purchases.locked(db, purchase_id)
+    is_paid = purchases.fulfil(db, purchase, payment_id=seen.payment_id, paid_minor=seen.paid_minor, currency=seen.currency, by=by, now=now)
+    if is_paid and checkout_id != purchase.checkout_id:
+        jobs.enqueue(db, "payments.close_checkout", purchase_id=str(purchase_id), lock=f"purchase:{purchase_id}")
 
 
 def adjust(db: Session, purchase: Purchase, *, by: Actor, now: datetime) -> None:

@@ -62,8 +62,8 @@ def handle_of(db: Session, purchase_id: uuid.UUID) -> Handle | None:
     return Handle(*row) if row is not None and any(row) else None
 
 
-def purchase_of_event(db: Session, event_id: str) -> uuid.UUID | None:
-    """Return the purchase that a stored message is about, None when it is none of ours."""
+def purchase_of_event(db: Session, event_id: str) -> tuple[uuid.UUID | None, str | None]:
+    """Return the purchase that a stored message is about, None when it is none of ours, and the payment page that it names."""
     row = db.execute(select(PaymentEvent).where(PaymentEvent.event_id == event_id)).scalar_one()
     thing = row.payload["data"]["object"]
     named = thing.get("client_reference_id") or (thing.get("metadata") or {}).get("purchase")
@@ -71,7 +71,8 @@ def purchase_of_event(db: Session, event_id: str) -> uuid.UUID | None:
         purchase_id = uuid.UUID(named) if named else None
     except ValueError:
         purchase_id = None
-    return _purchase_of(db, Event(row.event_id, row.kind, row.object_id, row.is_live, row.created_at, row.payload, row.payment_id, purchase_id))
+    event = Event(row.event_id, row.kind, row.object_id, row.is_live, row.created_at, row.payload, row.payment_id, purchase_id)
+    return _purchase_of(db, event), row.object_id if row.kind.startswith("checkout.session.") else None
 
 
 def _purchase_of(db: Session, event: Event) -> uuid.UUID | None:
