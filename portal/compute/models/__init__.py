@@ -1,0 +1,21 @@
+"""Tables of compute; private to the domain."""
+
+from portal.compute.models.evidence import HubAgent, HubWatch, Observation, QuarantinedObservation, ServerProcess
+from portal.compute.models.pool import Device, Node, PriceVersion, Profile
+from portal.compute.models.sessions import ComputeSession, DeviceHold, SessionFile, Ticket
+
+__all__ = [
+    "ComputeSession",
+    "Device",
+    "DeviceHold",
+    "HubAgent",
+    "HubWatch",
+    "Node",
+    "Observation",
+    "PriceVersion",
+    "Profile",
+    "QuarantinedObservation",
+    "ServerProcess",
+    "SessionFile",
+    "Ticket",
+]

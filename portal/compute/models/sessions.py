@@ -1,0 +1,105 @@
+"""Compute sessions, the devices that they hold, their files and tickets."""
+
+import uuid
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, Computed, ForeignKey, Index, LargeBinary, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from portal.compute.states import ENDED, LIVE, SESSION, Failure, StopCause
+from portal.core.database import Base, Json, Number, PrimaryId
+from portal.core.states import state_check
+
+IS_LIVE = "state IN ({})".format(", ".join(f"'{state.value}'" for state in LIVE))
+IS_ENDED = "state IN ({})".format(", ".join(f"'{state.value}'" for state in ENDED))
+
+
+class ComputeSession(Base):
+    """One session from request to settlement. Prices and limits are copied: what was agreed does not move."""
+
+    __tablename__ = "compute_session"
+
+    id: Mapped[PrimaryId]
+    number: Mapped[Number]
+    slug: Mapped[str] = mapped_column(Computed("'s-' || number", persisted=True), unique=True)
+    project_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("project.id"))
+    person_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("person.id"))
+    profile_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("compute_profile.id"))
+    price_version_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("price_version.id"))
+    generation: Mapped[int] = mapped_column(default=1)
+    state: Mapped[str]
+    label: Mapped[str]
+    open_path: Mapped[str]
+    course_context: Mapped[Json | None]
+    duration_s: Mapped[int]
+    start_attempts: Mapped[int] = mapped_column(default=0)
+    requested_at: Mapped[datetime]
+    starting_at: Mapped[datetime | None]
+    redeemed_at: Mapped[datetime | None]
+    started_at: Mapped[datetime | None]
+    ready_at: Mapped[datetime | None]
+    last_seen_at: Mapped[datetime | None]
+    credit_warned_at: Mapped[datetime | None]
+    stop_asked_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    stop_cause: Mapped[str | None]
+    failure: Mapped[str | None]
+    exit_code: Mapped[int | None]
+    proven_s: Mapped[int] = mapped_column(default=0)
+
+    __table_args__ = (
+        CheckConstraint(SESSION.check(), name="state"),
+        CheckConstraint(state_check(StopCause, "stop_cause"), name="stop_cause"),
+        CheckConstraint(state_check(Failure, "failure"), name="failure"),
+        CheckConstraint(f"({IS_ENDED}) = (ended_at IS NOT NULL)", name="ended_has_time"),
+        CheckConstraint("(state = 'failed') = (failure IS NOT NULL)", name="failed_has_reason"),
+        CheckConstraint("generation >= 1 AND proven_s >= 0 AND duration_s > 0", name="amounts"),
+        CheckConstraint("length(label) <= 120", name="label_length"),
+        Index("ix_compute_session__person", "person_id", "id"),
+        Index("ix_compute_session__project", "project_id", "id"),
+        Index("ix_compute_session__live", "id", postgresql_where=text(IS_LIVE)),
+    )
+
+
+class DeviceHold(Base):
+    """A session holds a device until `released_at`; the partial unique index lets only one hold it at a time."""
+
+    __tablename__ = "device_hold"
+
+    id: Mapped[PrimaryId]
+    device_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("compute_device.id"))
+    session_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("compute_session.id"))
+    held_at: Mapped[datetime]
+    released_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        Index("uq_device_hold__current", "device_id", unique=True, postgresql_where=text("released_at IS NULL")),
+        Index("ix_device_hold__session", "session_id"),
+    )
+
+
+class SessionFile(Base):
+    """A file that is placed in the home before the start; gone once the session has ended."""
+
+    __tablename__ = "session_file"
+
+    session_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("compute_session.id"), primary_key=True)
+    path: Mapped[str] = mapped_column(primary_key=True)
+    content: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class Ticket(Base):
+    """A right to start one session once; only its digest is known here."""
+
+    __tablename__ = "session_ticket"
+
+    token_digest: Mapped[str] = mapped_column(primary_key=True)
+    session_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("compute_session.id"))
+    generation: Mapped[int]
+    username: Mapped[str]
+    server: Mapped[str]
+    issued_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+
+    __table_args__ = (Index("ix_session_ticket__session", "session_id"),)

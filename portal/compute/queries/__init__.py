@@ -1,0 +1,20 @@
+"""Reads of compute, scoped by actor in SQL."""
+
+from portal.compute.queries.pool import DeviceRow, Offer, PoolHealth, hub_answered_at, offers, page_of_devices, pool_health
+from portal.compute.queries.sessions import SessionView, live_sessions_of, page_of_sessions, servers_to_stop, session_by_id, session_by_number
+
+__all__ = [
+    "DeviceRow",
+    "Offer",
+    "PoolHealth",
+    "SessionView",
+    "hub_answered_at",
+    "live_sessions_of",
+    "offers",
+    "page_of_devices",
+    "page_of_sessions",
+    "pool_health",
+    "servers_to_stop",
+    "session_by_id",
+    "session_by_number",
+]
