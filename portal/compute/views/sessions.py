@@ -1,0 +1,93 @@
+"""Sessions: the list, one while it lives and after, its end."""
+
+from dataclasses import asdict, replace
+from hashlib import sha256
+from typing import Any
+
+from flask import make_response, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from portal.compute import queries, quotes, words
+from portal.compute.operations import sessions
+from portal.compute.permissions import HOLDERS, Permission
+from portal.compute.queries import SessionView
+from portal.compute.states import SessionState, StopCause
+from portal.compute.views.base import blueprint, portal_settings
+from portal.core import clock
+from portal.core.errors import NotFound
+from portal.credits.queries import Balance
+from portal.web import access, i18n
+from portal.web.actors import current_actor
+from portal.web.database import session
+from portal.web.formats import credit_hundredths, tri_parts
+from portal.web.once import once_view
+
+
+@blueprint.get("/")
+@access.signed_in
+def session_list() -> ResponseReturnValue:
+    """List the actor's sessions; those of projects that they lead as well."""
+    page = queries.page_of_sessions(session(), current_actor(), mark=request.args.get("mark"), now=clock.now())
+    return render_template("compute/sessions.html", rows=page, words=words)
+
+
+@blueprint.get("/<int:number>")
+@access.signed_in
+def session_page(number: int) -> ResponseReturnValue:
+    """Show one session: how it comes up, what it has cost so far, and after its end the receipt."""
+    return render_template("compute/session.html", **_session_context(number))
+
+
+@blueprint.get("/<int:number>/panel")
+@access.signed_in
+def session_panel(number: int) -> ResponseReturnValue:
+    """Give the part of the page that changes; 304 when nothing did."""
+    context = _session_context(number)
+    response = make_response("")
+    response.set_etag(_etag(context["view"], context["balance"], is_hub_away=context["is_hub_away"]))
+    response.headers["Cache-Control"] = "private, no-cache"
+    if request.if_none_match.contains(response.get_etag()[0] or ""):
+        response.status_code = 304
+        return response
+    response.set_data(render_template("compute/_live.html", **context))
+    return response
+
+
+@blueprint.post("/<int:number>/stop")
+@access.signed_in
+@once_view
+def stop(number: int) -> ResponseReturnValue:
+    """Ask for a session's end."""
+    actor, now = current_actor(), clock.now()
+    view = queries.session_by_number(session(), number, actor=actor, now=now)
+    if not view.may_stop:
+        raise NotFound
+    cause = StopCause.PERSON if view.is_own or not actor.has(*HOLDERS[Permission.STOP_ANY_SESSION]) else StopCause.STAFF
+    sessions.stop(session(), session_id=view.id, by=actor, now=now, cause=cause)
+    return redirect(url_for("compute.session_page", number=number), 303)
+
+
+def _session_context(number: int) -> dict[str, Any]:
+    now = clock.now()
+    view = queries.session_by_number(session(), number, actor=current_actor(), now=now)
+    looked_at, answered_at = queries.hub_answered_at(session()) if view.is_live else (None, None)
+    is_hub_away = looked_at is not None and (answered_at is None or answered_at < looked_at)
+    open_url = f"{portal_settings().hub.public_url}/user/{view.person_slug}/{view.slug}{view.open_path}" if view.is_own and view.is_open else None
+    balance = quotes.balance_of(session(), view.project_id, now=now) if view.is_live and view.sees_wallet else None
+    return {"view": view, "balance": balance, "open_url": open_url, "is_hub_away": is_hub_away, "words": words, "poll_s": _poll_s(view)}
+
+
+def _poll_s(view: SessionView) -> int | None:
+    """Return how often the page asks again; not at all once the session has ended."""
+    if not view.is_live:
+        return None
+    return 10 if view.state is SessionState.RUNNING and view.is_open else 1
+
+
+def _etag(view: SessionView, balance: Balance | None, *, is_hub_away: bool) -> str:
+    """Return a mark of what the panel shows: figures count as they are rounded there."""
+    minutes = view.used_s if view.used_s < 60 or not view.is_live else view.used_s // 60
+    figures = (minutes, credit_hundredths(view.cost_ucr) if view.is_live else view.cost_ucr, round(view.energy_wh, -1) if view.is_live else view.energy_wh)
+    purse = tri_parts(balance.balance_ucr, balance.held_ucr) if balance is not None else None
+    facts = asdict(replace(view, used_s=0, cost_ucr=0, proven_s=0))
+    return sha256(f"{sorted(facts.items())}{figures}{purse}{is_hub_away}{i18n.language()}".encode()).hexdigest()[:32]
