@@ -2,8 +2,9 @@
 
 from flask_babel import lazy_gettext as _
 from wtforms import HiddenField, RadioField, SelectField, StringField
-from wtforms.validators import InputRequired, Length
+from wtforms.validators import DataRequired, InputRequired, Length, Optional
 
+from portal.credits.forms import CreditsField
 from portal.web.forms import Form, stripped
 
 
@@ -11,6 +12,24 @@ class ChoiceForm(Form):
     profile = RadioField(_("Machine"), validate_choice=False)
     hours = RadioField(_("Duration"), validate_choice=False)
     project = SelectField(_("Pay from"), [InputRequired()], validate_choice=False)
+
+
+class MoreForm(Form):
+    profile = HiddenField()
+    hours = HiddenField()
+    project = HiddenField()
+    amount = CreditsField(_("How much more, in credits"), [DataRequired(_("Please fill this in."))])
+    reason = StringField(_("What for"), [DataRequired(_("Please fill this in.")), Length(max=400)], filters=[stripped])
+
+
+class AllowanceForm(Form):
+    amount = CreditsField(_("Credits a week"), [Optional()])
+
+
+class AnswerForm(Form):
+    amount = CreditsField(_("Amount, in credits"), [Optional()])
+    lasts = RadioField(_("For how long"), [InputRequired(_("Please fill this in."))])
+    answer = StringField(_("A word to them"), [Length(max=400)], filters=[stripped])
 
 
 class StartForm(Form):

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from portal.compute import queries, rules
 from portal.compute.queries import Offer
+from portal.compute.queries.allowances import AskRow, WeeklyAllowance, allowance_of, latest_ask
 from portal.core.access import Actor
 from portal.core.errors import NotFound
 from portal.core.quantities import SECONDS_PER_HOUR
@@ -42,6 +43,8 @@ class Quote:
     energy_wh: int
     balance_ucr: int | None
     held_ucr: int | None
+    week: WeeklyAllowance
+    last_ask: AskRow | None
 
     @property
     def length(self) -> timedelta:
@@ -71,7 +74,17 @@ class Quote:
     @property
     def can_start(self) -> bool:
         """Return whether a start would be accepted now."""
-        return self.is_paid and not self.is_busy
+        return self.is_paid and not self.is_busy and self.is_allowed
+
+    @property
+    def is_allowed(self) -> bool:
+        """Return whether the payer's weekly allowance covers the whole duration."""
+        return self.week.fits(self.total_ucr)
+
+    @property
+    def shorter_s(self) -> int:
+        """Return the longest duration that the weekly allowance covers, 0 for none."""
+        return max((duration_s for duration_s in rules.DURATIONS_S if self.week.fits(self.offer.cost_ucr(duration_s))), default=0)
 
 
 @dataclass(frozen=True)
@@ -85,14 +98,14 @@ class LaunchPage:
 
 
 def launch_page(db: Session, actor: Actor, choice: Choice, *, now: datetime) -> LaunchPage:
-    """Return the page for a choice; at most eight statements."""
+    """Return the page for a choice; at most ten statements."""
     offers = queries.offers(db, now=now)
     paying = paying_projects(db, actor)
     if not offers or not paying:
         return LaunchPage(offers, paying, (), None)
     project = next((card for card in paying if card.slug == choice.project), paying[0])
     offer = next((one for one in offers if one.slug == choice.profile), None) or next((one for one in offers if one.free), offers[0])
-    quote = _quote(db, offer, duration_of(choice.hours) or rules.DURATIONS_S[0], project, now=now)
+    quote = _quote(db, offer, duration_of(choice.hours) or rules.DURATIONS_S[0], project, actor, now=now)
     free = [one for one in offers if one.free and one is not offer] if quote.is_busy else []
     nearest = sorted(free, key=lambda one: (abs(one.gpu_memory_gb - offer.gpu_memory_gb), one.rate_ucr_per_hour))
     return LaunchPage(offers, paying, nearest[:MOST_ALTERNATIVES], quote)
@@ -108,7 +121,8 @@ def duration_of(hours: str | None) -> int | None:
     return next((duration_s for duration_s in rules.DURATIONS_S if str(duration_s // SECONDS_PER_HOUR) == hours), None)
 
 
-def _quote(db: Session, offer: Offer, duration_s: int, project: ProjectCard, *, now: datetime) -> Quote:
+def _quote(db: Session, offer: Offer, duration_s: int, project: ProjectCard, actor: Actor, *, now: datetime) -> Quote:
+    week = allowance_of(db, project.id, actor.id, now=now)
     balance = balance_of(db, project.id, now=now)
     return Quote(
         offer=offer,
@@ -119,6 +133,8 @@ def _quote(db: Session, offer: Offer, duration_s: int, project: ProjectCard, *, 
         energy_wh=offer.energy_wh(duration_s),
         balance_ucr=balance.balance_ucr if balance is not None else None,
         held_ucr=balance.held_ucr if balance is not None else None,
+        week=week,
+        last_ask=latest_ask(db, project.id, actor, now=now) if week.weekly_ucr is not None else None,
     )
 
 

@@ -89,3 +89,22 @@ class Quarantine(StrEnum):
     FUTURE = "future"
     TOO_OLD = "too_old"
     UNKNOWN_SESSION = "unknown_session"
+
+
+class AskState(StrEnum):
+    """Where a request for more of a weekly allowance is."""
+
+    OPEN = "open"
+    ACCEPTED = "accepted"
+    DECLINED = "declined"
+    WITHDRAWN = "withdrawn"
+
+
+ASK = Machine(
+    AskState,
+    [
+        ("accept", [AskState.OPEN], AskState.ACCEPTED, N_("Give more")),
+        ("decline", [AskState.OPEN], AskState.DECLINED, N_("Decline")),
+        ("withdraw", [AskState.OPEN], AskState.WITHDRAWN, N_("Withdraw")),
+    ],
+)

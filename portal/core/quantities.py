@@ -36,6 +36,11 @@ def decimal_credits(amount_ucr: int) -> str:
     return f"{sign}{whole}.{part:06d}"
 
 
+def short_credits(amount_ucr: int) -> str:
+    """Return microcredits as a decimal string of credits without zeros at its end, as people write them."""
+    return decimal_credits(amount_ucr).rstrip("0").rstrip(".")
+
+
 def credits_ucr(whole: int) -> int:
     """Return microcredits from whole credits."""
     return whole * UCR_PER_CREDIT

@@ -23,6 +23,12 @@ def local_day(instant: datetime) -> date:
     return instant.astimezone(ZONE).date()
 
 
+def week_start(instant: datetime) -> date:
+    """Return the Monday of an instant's week in the hub's zone."""
+    on = local_day(instant)
+    return on - timedelta(days=on.weekday())
+
+
 def month_after(month: date) -> date:
     """Return the first day of the month after the one that begins on a day."""
     return (month + timedelta(days=31)).replace(day=1)

@@ -2,7 +2,7 @@
 
 from sqlalchemy import select
 
-from portal.credits.models import LedgerAccount, Lot, Wallet
+from portal.credits.models import LedgerAccount, Lot, Meter, Wallet
 
 wallet = select(Wallet.id, Wallet.project_id).subquery("wallet_relation")
 
@@ -13,3 +13,6 @@ bought_lot = (
     .where(Lot.purchase_id.is_not(None))
     .subquery("bought_lot_relation")
 )
+
+# What a session was charged so far; a row for each of its generations.
+session_charge = select(Meter.session_id, (Meter.booked_ucr - Meter.corrected_ucr).label("charged_ucr")).subquery("session_charge_relation")

@@ -20,6 +20,7 @@ class DemoPerson:
 
 
 FOUNDER = DemoPerson("salma@example.org", "Salma Bennis", "fr", "founder of a venture, with credits and past sessions")
+ENGINEER = DemoPerson("ilyas@example.org", "إلياس المرابط", "ar", "engineer in a venture, with a weekly allowance")
 SECOND_FOUNDER = DemoPerson("mehdi@example.org", "Mehdi Alaoui", "en", "founder of a small venture")
 APPLICANT = DemoPerson("youssef@example.org", "يوسف العمراني", "ar", "founder with an application under way")
 STUDENT = DemoPerson("nadia@example.org", "Nadia El Fassi", "ar", "student in the running course")
@@ -37,6 +38,7 @@ ADMINISTRATOR = DemoPerson("admin@example.org", "Administrator", "en", "administ
 
 SIGN_INS = (
     FOUNDER,
+    ENGINEER,
     SECOND_FOUNDER,
     APPLICANT,
     STUDENT,

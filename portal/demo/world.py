@@ -14,7 +14,7 @@ from portal.compute.operations import pool
 from portal.core.access import Actor
 from portal.core.quantities import credits_ucr
 from portal.credits.operations import funds
-from portal.demo import courses, people, programme, purchases, sessions
+from portal.demo import courses, people, programme, purchases, sessions, teams
 from portal.demo.people import PASSWORD, Cast
 from portal.identity import passwords, queries
 from portal.identity import relations as identity
@@ -44,6 +44,7 @@ def load(db: Session, *, courses_dir: Path, now: datetime) -> None:
     projects = programme.build(db, cast, fund_id=green, began_at=began_at, now=now)
     courses.build(db, cast, courses_dir=courses_dir, fund_id=education, began_at=began_at, now=now)
     sessions.build(db, cast, project_id=projects[0], now=now)
+    teams.build(db, cast, project_id=projects[0], now=now)
     purchases.build(db, cast, project_id=projects[1], began_at=began_at, now=now)
 
 

@@ -1,10 +1,13 @@
 """Tables of compute; private to the domain."""
 
+from portal.compute.models.allowances import Allowance, AllowanceAsk
 from portal.compute.models.evidence import HubAgent, HubWatch, Observation, QuarantinedObservation, ServerProcess
 from portal.compute.models.pool import Device, Node, PriceVersion, Profile
 from portal.compute.models.sessions import ComputeSession, DeviceHold, SessionFile, Ticket
 
 __all__ = [
+    "Allowance",
+    "AllowanceAsk",
     "ComputeSession",
     "Device",
     "DeviceHold",

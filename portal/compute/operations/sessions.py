@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from portal.compute import rules
 from portal.compute.models import ComputeSession, Device, DeviceHold, Node, PriceVersion, Profile
 from portal.compute.models import SessionFile as FileRow
-from portal.compute.operations import endings
+from portal.compute.operations import allowances, endings
 from portal.compute.permissions import HOLDERS, Permission
 from portal.compute.states import LIVE, SESSION, SessionState, StopCause
 from portal.core import audit, jobs
@@ -108,13 +108,14 @@ def request(
     """Hold a device and the first window's credits, and enqueue the start; return the session's id.
 
     Learners may do this through a course alone (`course_context`). Raises NotFound, ProjectClosed, NoSuchProfile,
-    WrongDuration, LabelTooLong, BadFiles, PoolBusy, TooManySessions, TooManyStarts, and the ledger's NoCredit.
+    WrongDuration, LabelTooLong, BadFiles, PoolBusy, TooManySessions, TooManyStarts, AllowanceSpent, and the ledger's NoCredit.
     """
     label = _CONTROL.sub(" ", label).strip()
     _check_shape(label=label, duration_s=duration_s, files=files, open_path=open_path)
     _require_spender(db, project_id, by, is_course=course_context is not None)
     _require_within_limits(db, by, now=now)
     profile, price = _offer(db, profile_slug, now=now)
+    allowances.require(db, project_id=project_id, rate_ucr_per_hour=price.rate_ucr_per_hour, duration_s=duration_s, by=by, now=now)
     row = ComputeSession(
         id=new_id(),
         project_id=project_id,

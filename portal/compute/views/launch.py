@@ -7,14 +7,15 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext
 
 from portal.compute import queries, quotes, words
-from portal.compute.forms import ChoiceForm, StartForm
-from portal.compute.operations import sessions
+from portal.compute.forms import ChoiceForm, MoreForm, StartForm
+from portal.compute.operations import allowances, sessions
 from portal.compute.quotes import Choice, LaunchPage
 from portal.compute.rules import DURATIONS_S
 from portal.compute.views.base import blueprint
 from portal.core import clock
 from portal.core.errors import NotFound
 from portal.core.quantities import SECONDS_PER_HOUR
+from portal.projects.queries import ProjectCard
 from portal.web import access
 from portal.web.actors import current_actor
 from portal.web.database import session
@@ -31,17 +32,54 @@ def launch() -> ResponseReturnValue:
     if request.method == "POST" and form.validate():
         with form.catching():
             return _start(form, now=now)
+    return _shown(form, MoreForm(formdata=None), now=now), form.status
+
+
+@blueprint.post("/new/more")
+@access.signed_in
+@once_view
+def ask_for_more() -> ResponseReturnValue:
+    """Ask the project's leads for more than the weekly allowance, from beside the button that it closes."""
+    now, actor, form = clock.now(), current_actor(), MoreForm()
+    if form.validate():
+        with form.catching():
+            project = _paying(form.project.data)
+            allowances.ask(session(), project_id=project.id, asked_ucr=form.amount.ucr or 0, reason=str(form.reason.data), by=actor, now=now)
+            flash(gettext("The leads of the project were asked. You get a mail when they answer."), "good")
+            return redirect(url_for("compute.launch", profile=form.profile.data, hours=form.hours.data, project=form.project.data), 303)
+    return _shown(StartForm(formdata=None), form, now=now), form.status
+
+
+@blueprint.post("/new/more/withdraw")
+@access.signed_in
+@once_view
+def withdraw_more() -> ResponseReturnValue:
+    """Take a request for more back."""
+    allowances.withdraw(session(), project_id=_paying(request.form.get("project")).id, by=current_actor(), now=clock.now())
+    chosen = request.form
+    return redirect(url_for("compute.launch", profile=chosen.get("profile"), hours=chosen.get("hours"), project=chosen.get("project")), 303)
+
+
+def _shown(form: StartForm, more: MoreForm, *, now: datetime) -> str:
     chosen = request.form if request.method == "POST" else request.args
     choice = Choice(chosen.get("profile"), chosen.get("hours"), chosen.get("project"))
     page = quotes.launch_page(session(), current_actor(), choice, now=now)
-    return render_template("compute/launch.html", launch=page, choices=_choices(page), form=_filled(form, page), now=now), form.status
+    for name in ("profile", "hours", "project"):
+        more[name].data = _filled(form, page)[name].data
+    return render_template("compute/launch.html", launch=page, choices=_choices(page), form=form, more=more, now=now)
+
+
+def _paying(slug: str | None) -> ProjectCard:
+    """Return a project that the actor may pay from. Raises NotFound."""
+    project = next((card for card in quotes.paying_projects(session(), current_actor()) if card.slug == slug), None)
+    if project is None:
+        raise NotFound
+    return project
 
 
 def _start(form: StartForm, *, now: datetime) -> ResponseReturnValue:
     actor = current_actor()
-    project = next((card for card in quotes.paying_projects(session(), actor) if card.slug == form.project.data), None)
-    if project is None:
-        raise NotFound
+    project = _paying(form.project.data)
     session_id = sessions.request(
         session(),
         project_id=project.id,

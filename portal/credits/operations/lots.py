@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, aliased
 
 from portal.core.errors import N_, Conflict, NotFound
 from portal.core.ids import new_id
-from portal.core.quantities import decimal_credits
+from portal.core.quantities import short_credits
 from portal.credits.models import LedgerAccount, Lot
 from portal.credits.operations import journal, wallets
 
@@ -52,7 +52,7 @@ class LockedLot:
     def require(self, amount_ucr: int) -> None:
         """Raise NotThatMuch when less is free."""
         if amount_ucr > self.available_ucr:
-            raise NotThatMuch(free=decimal_credits(self.available_ucr))
+            raise NotThatMuch(free=short_credits(self.available_ucr))
 
 
 def open_lot(db: Session, **terms: Any) -> tuple[uuid.UUID, uuid.UUID]:

@@ -19,7 +19,7 @@ from portal.core import audit
 from portal.core.access import Actor
 from portal.core.errors import N_, Conflict, Invalid, NotFound
 from portal.core.ids import new_id
-from portal.core.quantities import decimal_credits
+from portal.core.quantities import decimal_credits, short_credits
 from portal.credits import bulk
 from portal.credits.models import MAX_PROVEN_S, MAX_RATE_UCR_PER_HOUR, Meter
 from portal.credits.operations import journal, rolling, wallets, work
@@ -41,7 +41,7 @@ class NoCredit(Conflict):
     text = N_("This needs %(needed)s credits for its first minutes, and %(free)s are free for this kind of machine.")
 
     def __init__(self, *, needed_ucr: int, free_ucr: int) -> None:
-        super().__init__(needed=decimal_credits(needed_ucr), free=decimal_credits(free_ucr))
+        super().__init__(needed=short_credits(needed_ucr), free=short_credits(free_ucr))
         self.needed_ucr = needed_ucr
         self.free_ucr = free_ucr
 
@@ -135,7 +135,7 @@ def authorise(
 def _refuse_blocked(db: Session, wallet: wallets.LockedWallet) -> None:
     owed = bulk.run(db, "SELECT -balance_ucr AS owed_ucr FROM ledger_account WHERE id = %(id)s::uuid", {"id": str(wallet.debt_clawback_account_id)})
     if owed[0].owed_ucr > 0:
-        raise WalletBlocked(owed=decimal_credits(owed[0].owed_ucr))
+        raise WalletBlocked(owed=short_credits(owed[0].owed_ucr))
 
 
 _STORED = """

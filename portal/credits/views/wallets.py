@@ -11,6 +11,7 @@ from portal.core.errors import N_, Invalid
 from portal.credits import queries
 from portal.credits.calendar import ZONE, day_start, local_day
 from portal.credits.permissions import HOLDERS, Permission
+from portal.credits.queries.lots import is_led_by
 from portal.credits.queries.statements import DayChange, changes_by_day
 from portal.credits.queries.wallets import page_of_wallets
 from portal.credits.rules.pacing import Pace, pace
@@ -62,6 +63,7 @@ def wallet(ref: str) -> ResponseReturnValue:
         changes=changes,
         pace=found,
         drawings=_burn_down(changes, balance, found, now),
+        is_lead=is_led_by(db, card, current_actor()),
         may_grant=current_actor().has(*HOLDERS[Permission.GIVE_GRANT]),
         now=now,
     )

@@ -182,20 +182,16 @@ def _proposal(view: StaffView, call: CallCard) -> dict[str, object]:
     last_day = clock.now().astimezone(ZoneInfo(call.zone)).date() + timedelta(days=call.credits_valid_days)
     asked_ucr = view.card.asked_ucr or 0
     if prepared is None:
-        return {"venture_name": view.card.title[:200], "awarded": _plain(asked_ucr), "expires_on": last_day}
+        return {"venture_name": view.card.title[:200], "awarded": quantities.short_credits(asked_ucr), "expires_on": last_day}
     expires_at = prepared.credits_expire_at
     return {
         "outcome": prepared.outcome.value,
         "reason": prepared.reason,
         "venture_name": prepared.venture_name or view.card.title[:200],
-        "awarded": _plain(prepared.awarded_ucr if prepared.outcome is Outcome.ACCEPT else asked_ucr),
+        "awarded": quantities.short_credits(prepared.awarded_ucr if prepared.outcome is Outcome.ACCEPT else asked_ucr),
         "why": prepared.lines[0].why if prepared.lines else "",
         "expires_on": (expires_at - timedelta(seconds=1)).astimezone(ZoneInfo(call.zone)).date() if expires_at else last_day,
     }
-
-
-def _plain(amount_ucr: int) -> str:
-    return quantities.decimal_credits(amount_ucr).rstrip("0").rstrip(".")
 
 
 def _awarded(form: DecisionForm) -> int:

@@ -124,9 +124,9 @@ def end_unpaid(db: Session, purchase: Purchase, name: str, *, by: Actor, now: da
 
 
 def fulfil(db: Session, purchase: Purchase, *, payment_id: str, paid_minor: int, currency: Currency, by: Actor, now: datetime) -> bool:
-    """Take a payment: credits, money, invoice and mail in this one transaction; the same payment a second time changes nothing,
-    another one is left to finance.
+    """Take a payment: credits, money, invoice and mail in this one transaction; a second time changes nothing.
 
+    A second payment is left to finance.
     The purchase is locked by the caller. Another amount or currency than asked for issues nothing and is left to finance.
     Returns whether the purchase is paid.
     """
