@@ -4,7 +4,7 @@ A job is enqueued by name, in the transaction of the change that needs it. A dom
 functions with `@job` or `@periodic`; they receive a `JobContext` and open their own transactions.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -100,6 +100,21 @@ def enqueue(db: Session, name: str, *, once_as: str | None = None, lock: str | N
             deferrer.defer(**arguments)
     except AlreadyEnqueued:
         return
+
+
+def enqueue_each(db: Session, name: str, calls: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+    """Enqueue a registered job many times in the session's transaction, in one statement; calls: lock and arguments of each.
+
+    Raises UnknownJob.
+    """
+    if name not in REGISTRY:
+        raise UnknownJob(name)
+    db.flush()
+    connection = db.connection().connection.driver_connection
+    deferrer = _deferrer.configure_task(name, allow_unknown=True, queue=REGISTRY[name].queue, connection=connection)
+    many = [deferrer.make_new_job(**arguments).evolve(lock=lock) for lock, arguments in calls]
+    if many:
+        deferrer.job_manager.batch_defer_jobs(jobs=many, connection=connection)
 
 
 def make_worker(context: JobContext, url: str) -> procrastinate.App:

@@ -2,11 +2,12 @@
 
 import re
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from portal.core import jobs
@@ -40,23 +41,37 @@ def queue(db: Session, *, kind: str, recipient: Recipient, context: Json, now: d
     """
     if not _KIND.fullmatch(kind):
         raise ValueError(kind)
-    message = Message(
-        id=new_id(),
-        kind=kind,
-        recipient_id=recipient.id,
-        address=recipient.address,
-        language=recipient.language,
-        zone=recipient.zone,
-        context=context,
-        is_secret=is_secret,
-        state=MessageState.QUEUED.value,
-        attempts=0,
-        queued_at=now,
-    )
+    message = Message(**_row(kind, recipient, context, now=now, is_secret=is_secret))
     db.add(message)
     db.flush()
     jobs.enqueue(db, "notifications.deliver", message_id=str(message.id), lock=f"message:{message.id}")
     return message.id
+
+
+def queue_each(db: Session, *, kind: str, letters: Sequence[tuple[Recipient, Json]], now: datetime) -> None:
+    """Queue a message for each of many recipients, with its own context; two statements, whatever their number."""
+    if not _KIND.fullmatch(kind):
+        raise ValueError(kind)
+    rows = [_row(kind, recipient, context, now=now, is_secret=False) for recipient, context in letters]
+    if rows:
+        db.execute(insert(Message), rows)
+        jobs.enqueue_each(db, "notifications.deliver", [(f"message:{row['id']}", {"message_id": str(row["id"])}) for row in rows])
+
+
+def _row(kind: str, recipient: Recipient, context: Json, *, now: datetime, is_secret: bool) -> dict[str, Any]:
+    return {
+        "id": new_id(),
+        "kind": kind,
+        "recipient_id": recipient.id,
+        "address": recipient.address,
+        "language": recipient.language,
+        "zone": recipient.zone,
+        "context": context,
+        "is_secret": is_secret,
+        "state": MessageState.QUEUED.value,
+        "attempts": 0,
+        "queued_at": now,
+    }
 
 
 def take(db: Session, message_id: uuid.UUID) -> Letter | None:
