@@ -39,12 +39,18 @@ class Event:
 
 @dataclass(frozen=True)
 class Forecast:
-    """A straight line from the last value to zero, between two dates of doubt, and how it is named."""
+    """A line from the last value to zero, between two dates of doubt, and how it is named.
+
+    course, low, high: the line and the edges of the doubt where they are not straight, each from the last value on.
+    """
 
     zero_at: datetime
     early_at: datetime
     late_at: datetime
     lines: Sequence[str]
+    course: Sequence[tuple[datetime, float]] = ()
+    low: Sequence[tuple[datetime, float]] = ()
+    high: Sequence[tuple[datetime, float]] = ()
 
 
 @dataclass(frozen=True)
@@ -105,7 +111,8 @@ def burn_down(
     if len(points) < 2:
         raise ValueError("A line needs two points.")
     end = max([points[-1][0], until or points[-1][0], *([forecast.late_at] if forecast else [])])
-    top = _nice_step(max(value for _, value in points) or 1) * 4
+    coming = [*forecast.course, *forecast.high] if forecast else []
+    top = _nice_step(max(value for _, value in [*points, *coming]) or 1) * 4
     drawings = []
     for width, height, left, most_ticks in ((760, 300, 60, 9), (328, 260, 52, 4)):
         frame = _Frame(width, height, left, width - 8, height - 32, points[0][0].timestamp(), end.timestamp(), top)
@@ -167,6 +174,9 @@ def _line_drawing(
         early, zero, late = (frame.x(at.timestamp()) for at in (forecast.early_at, forecast.zero_at, forecast.late_at))
         band = f"M{now_x} {now_y}L{early} {frame.bottom}H{late}z"
         dashed = f"M{now_x} {now_y}L{zero} {frame.bottom}"
+        if forecast.course:
+            low, course, high = (_path(frame, part, (now_x, now_y)) for part in (forecast.low, forecast.course, forecast.high))
+            band, dashed = f"M{' '.join([*low, *reversed(high)])}z", f"M{' '.join(course)}"
         # The higher, the narrower the band and the freer the room beside it.
         heights = [frame.bottom - (frame.bottom - frame.top) * part for part in (0.42, 0.3, 0.55, 0.18)]
         outside = [(now_x + (late - now_x) * (y + 26 - now_y) / max(1.0, frame.bottom - now_y) + 8, y) for y in heights]
@@ -182,6 +192,12 @@ def _line_drawing(
         dashed=dashed,
         dot=(now_x, now_y),
     )
+
+
+def _path(frame: _Frame, points: Sequence[tuple[datetime, float]], first: tuple[float, float]) -> list[str]:
+    """Return the places of a line that begins where another stands; what lies behind the frame's end is left out."""
+    kept = [(at, value) for at, value in points if at.timestamp() <= frame.end]
+    return [f"{first[0]} {first[1]}", *[f"{frame.x(at.timestamp())} {frame.y(value)}" for at, value in kept[1:]]]
 
 
 def _place(frame: _Frame, lines: Sequence[str], spots: Sequence[tuple[float, float]], *, pivot: float, taken: list[_Box], css: str = "") -> list[Mark]:

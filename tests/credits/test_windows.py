@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from portal.core.quantities import charge_ucr
 from portal.credits.rules.costs import Segment, cost_ucr
 from portal.credits.rules.lots import LotState, burn_order
-from portal.credits.rules.pacing import pace
 from portal.credits.rules.windows import hold_ucr, plan_chain, plan_window
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
@@ -103,14 +102,3 @@ def test_a_chain_waits_for_a_lot_that_begins_inside_it() -> None:
     lots = burn_order([lot(100, 5000), lot(10_000, 5000, effective_s=100)])
     chain = plan_chain(lots, 3600, NOW, until=NOW + timedelta(seconds=300))
     assert [window.ends_at for window in chain.windows] == [NOW + timedelta(seconds=100), NOW + timedelta(seconds=1000)]
-
-
-def test_pace_says_nothing_before_five_days_and_then_when_credits_end() -> None:
-    assert pace([10, 10, 10, 10], 100, now=NOW) is None
-    assert pace([0] * 10, 100, now=NOW) is None
-    found = pace([10] * 10, 100, now=NOW)
-    assert found is not None
-    assert (found.used_a_day_ucr, found.zero_at, found.early_at, found.late_at) == (10, *[NOW + timedelta(days=10)] * 3)
-    uneven = pace([0, 20] * 5, 100, now=NOW)
-    assert uneven is not None
-    assert uneven.early_at < uneven.zero_at == NOW + timedelta(days=10) < uneven.late_at
