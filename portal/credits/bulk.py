@@ -154,6 +154,8 @@ def _kind(type_: Any) -> str:
     return next(kind for class_, kind in kinds if isinstance(inner, class_))
 
 
-def among(id_column: ColumnElement[uuid.UUID] | InstrumentedAttribute[uuid.UUID], ids: Iterable[uuid.UUID]) -> ColumnElement[bool]:
+def among(
+    id_column: ColumnElement[Any] | InstrumentedAttribute[uuid.UUID] | InstrumentedAttribute[uuid.UUID | None], ids: Iterable[uuid.UUID]
+) -> ColumnElement[bool]:
     """Return the condition that a column is one of the ids; one parameter, whatever their number."""
     return id_column == any_(cast(literal(list(ids), ARRAY(UUID())), ARRAY(UUID())))

@@ -8,6 +8,7 @@ from wtforms import DateField, Field, SelectField, StringField
 from wtforms.validators import DataRequired, Length, Optional, ValidationError
 
 from portal.core.quantities import NotAQuantity, parse_credits
+from portal.credits.rules.thresholds import MOST_DAYS, MOST_IDLE_DAYS
 from portal.web.forms import Form, stripped
 
 
@@ -25,6 +26,26 @@ class CreditsField(StringField):
             raise ValidationError(gettext("Enter an amount of credits such as 250 or 12.5.")) from error
         if self.ucr == 0:
             raise ValidationError(gettext("Enter an amount above zero."))
+
+
+class CountField(StringField):
+    """A whole number in plain digits from 1 on; `count` holds it, None until it reads well or when nothing is there."""
+
+    count: int | None = None
+
+    def __init__(self, *args: Any, most: int, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.most = most
+
+    def pre_validate(self, form: Any) -> None:
+        """Read the number."""
+        del form
+        text = (self.data or "").strip()
+        if not text:
+            return
+        if not (text.isascii() and text.isdecimal() and len(text) <= 6 and 1 <= int(text) <= self.most):
+            raise ValidationError(gettext("Enter a whole number from 1 to %(most)s.", most=self.most))
+        self.count = int(text)
 
 
 class ClassesField(StringField):
@@ -74,3 +95,17 @@ class ExtendForm(Form):
 
 class RevokeForm(Form):
     reason = StringField(lazy_gettext("Reason"), filters=[stripped], validators=[*_required(), Length(max=400)])
+
+
+class WatchForm(Form):
+    below = CreditsField(lazy_gettext("The balance is below, in credits"), validators=[Optional()])
+    days_left = CountField(lazy_gettext("At the present pace the credits last fewer days than"), most=MOST_DAYS)
+    lot_days = CountField(lazy_gettext("A lot ends within, in days"), most=MOST_DAYS)
+    lot_over = CreditsField(lazy_gettext("… and has more unused than, in credits"), validators=[Optional()])
+    used_percent = CountField(lazy_gettext("Used of the credits that are valid now, in percent"), most=100)
+    idle_days = CountField(lazy_gettext("Nothing is used for, in days"), most=MOST_IDLE_DAYS)
+
+    def validate_lot_over(self, field: Field) -> None:
+        """Refuse an amount without the days that it belongs to."""
+        if field.data and not (self.lot_days.data or "").strip():
+            raise ValidationError(gettext("Say within how many days as well."))

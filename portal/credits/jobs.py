@@ -7,7 +7,7 @@ from portal.core.access import Actor
 from portal.core.jobs import JobContext, Queue, job, periodic
 from portal.credits import queries
 from portal.credits.calendar import day_end, day_start
-from portal.credits.operations import days, debts, expiry, exports, revocations, seal, transfers
+from portal.credits.operations import days, debts, digests, expiry, exports, revocations, seal, transfers
 from portal.credits.papers import StatementPaper
 from portal.credits.queries.closing import head
 from portal.credits.states import ExportFormat
@@ -83,3 +83,12 @@ def sum_days(ctx: JobContext) -> None:
     while summed == days.MOST_AT_ONCE:
         with ctx.transaction() as db:
             summed = days.sum_due(db, now=clock.now())
+
+
+@periodic("credits.send_digests", cron="*/15 * * * *", queue=Queue.BULK)
+def send_digests(ctx: JobContext) -> None:
+    """Write to everyone whose morning has come and whose credits crossed a threshold."""
+    looked_at = digests.MOST_AT_ONCE
+    while looked_at == digests.MOST_AT_ONCE:
+        with ctx.transaction() as db:
+            looked_at = digests.send_due(db, now=clock.now())

@@ -1,7 +1,7 @@
 """A little history of compute sessions: requested, started, observed and settled by the operations of every day."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import count
 
@@ -14,6 +14,7 @@ from portal.demo import people
 from portal.demo.people import Cast
 
 HUB = Actor.process("demo hub")
+Past = tuple[int, int, str, int, str]
 # Days ago, hour of the day (UTC), profile, minutes, what it was for.
 HISTORY = (
     (21, 9, "cpu-notebook", 44, "Cleaning of call recordings"),
@@ -22,17 +23,24 @@ HISTORY = (
     (6, 15, "h100-slice-10", 26, "Error analysis"),
     (2, 9, "h100-slice-40", 71, "Fine-tuning, run 2"),
 )
+# A trial that has almost used up its credits.
+TRIAL = tuple((days, 11, "h100-slice-10", minutes, "Counting flowers") for days, minutes in ((9, 62), (8, 48), (6, 55), (5, 58), (3, 50), (2, 46), (1, 30)))
 
 
-def build(db: Session, cast: Cast, *, project_id: uuid.UUID, now: datetime) -> None:
-    """Run the founder's sessions of the last weeks."""
+def build(db: Session, cast: Cast, *, project_id: uuid.UUID, trial_id: uuid.UUID, now: datetime) -> None:
+    """Run the founders' sessions of the last weeks."""
     offsets = count(1)
+    _run_all(db, cast[people.FOUNDER], project_id, HISTORY, first=1, offsets=offsets, now=now)
+    _run_all(db, cast[people.SECOND_FOUNDER], trial_id, TRIAL, first=1 + len(HISTORY), offsets=offsets, now=now)
+
+
+def _run_all(db: Session, person: Actor, project_id: uuid.UUID, history: Sequence[Past], *, first: int, offsets: Iterator[int], now: datetime) -> None:
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    for number, (days, hour, profile, minutes, label) in enumerate(HISTORY, start=1):
+    for number, (days, hour, profile, minutes, label) in enumerate(history, start=first):
         starts_at = midnight - timedelta(days=days) + timedelta(hours=hour, minutes=7 * number)
         _run(
             db,
-            cast[people.FOUNDER],
+            person,
             project_id,
             profile=profile,
             label=label,

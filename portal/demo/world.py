@@ -1,7 +1,8 @@
 """The demo world, small: made by the real operations with earlier instants, so that nothing in it is impossible.
 
 People of each role; a programme with one decided call (two ventures with credits and some used sessions), one call
-in review and one open; a course run with learners; funds; a price list and two purchases. Loaded into an empty database alone.
+in review and one open; a trial that has almost used up its credits; a course run with learners; funds; a price list and
+two purchases. Loaded into an empty database alone.
 """
 
 from datetime import datetime, timedelta
@@ -13,8 +14,9 @@ from sqlalchemy.orm import Session
 from portal.compute.operations import pool
 from portal.core.access import Actor
 from portal.core.quantities import credits_ucr
+from portal.credits import queries as credit
 from portal.credits.operations import funds
-from portal.demo import courses, people, programme, purchases, sessions, teams
+from portal.demo import courses, pacing, people, programme, purchases, sessions, teams
 from portal.demo.people import PASSWORD, Cast
 from portal.identity import passwords, queries
 from portal.identity import relations as identity
@@ -43,9 +45,11 @@ def load(db: Session, *, courses_dir: Path, now: datetime) -> None:
     education = funds.open(db, slug="education", name="Education Fund", sponsor="OCP Foundation", budget_ucr=credits_ucr(20_000), by=DEMO, now=began_at)
     projects = programme.build(db, cast, fund_id=green, began_at=began_at, now=now)
     courses.build(db, cast, courses_dir=courses_dir, fund_id=education, began_at=began_at, now=now)
-    sessions.build(db, cast, project_id=projects[0], now=now)
+    trial_id = pacing.open_small_project(db, cast, fund_id=green, now=now)
+    sessions.build(db, cast, project_id=projects[0], trial_id=trial_id, now=now)
     teams.build(db, cast, project_id=projects[0], now=now)
     purchases.build(db, cast, project_id=projects[1], began_at=began_at, now=now)
+    pacing.add_short_lot(db, wallet_id=credit.wallet_of_project(db, projects[0]), fund_id=green, now=now)
 
 
 def _people(db: Session, *, now: datetime) -> Cast:

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Subquery, Text, cast, literal, select
 
-from portal.identity.models import Membership, Organisation, Person
+from portal.identity.models import Membership, Organisation, Person, RoleAssignment
 
 person: Subquery = select(
     Person.id,
@@ -18,3 +18,5 @@ person: Subquery = select(
 organisation: Subquery = select(Organisation.id, Organisation.name, Organisation.kind).subquery("organisation_relation")
 
 membership: Subquery = select(Membership.organisation_id, Membership.person_id, Membership.role).subquery("membership_relation")
+
+role: Subquery = select(RoleAssignment.person_id, RoleAssignment.role).subquery("role_relation")

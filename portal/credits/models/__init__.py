@@ -5,13 +5,17 @@ from portal.credits.models.closing import LedgerBlock, LedgerMonth, LedgerSeal, 
 from portal.credits.models.events import CreditLoan, Incident, LotRevocation
 from portal.credits.models.ledger import Fund, GrantRequest, LedgerAccount, LedgerEntry, LedgerTransaction, Lot, Wallet
 from portal.credits.models.meters import MAX_PROVEN_S, MAX_RATE_UCR_PER_HOUR, Hold, HoldShare, Meter, MeterSegment
+from portal.credits.models.pacing import CreditDigest, CreditWarning, CreditWatch
 
 __all__ = [
     "MAX_PROVEN_S",
     "MAX_RATE_UCR_PER_HOUR",
     "CashEntry",
     "CashTransaction",
+    "CreditDigest",
     "CreditLoan",
+    "CreditWarning",
+    "CreditWatch",
     "Fund",
     "GrantRequest",
     "Hold",

@@ -29,7 +29,8 @@ class Balance:
 
     running: sessions whose cost until `as_of` is in the figures. seen_at: the oldest last evidence of them, None when
     nothing runs: until then everything is proven, after it they are taken to run on. given: all that ever came and
-    was valid by then, so given - balance is what was used or ended.
+    was valid by then, so given - balance is what was used or ended. unbooked: what running sessions used since their last
+    booking.
     """
 
     wallet_id: uuid.UUID
@@ -42,6 +43,7 @@ class Balance:
     as_of: datetime
     given_ucr: int = 0
     clawback_ucr: int = 0
+    unbooked_ucr: int = 0
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,8 @@ def balances_query(condition: ColumnElement[bool], now: datetime | ColumnElement
 def balance_of_row(row: Any, now: datetime) -> Balance:
     """Return a row of `balances_query` as a balance."""
     held_ucr = row.held_ucr - row.unbooked_ucr
-    return Balance(row.id, held_ucr + row.free_ucr, held_ucr, row.free_ucr, row.debt_ucr, row.running, row.seen_at, now, row.given_ucr, row.clawback_ucr)
+    beside = {"given_ucr": row.given_ucr, "clawback_ucr": row.clawback_ucr, "unbooked_ucr": row.unbooked_ucr}
+    return Balance(row.id, held_ucr + row.free_ucr, held_ucr, row.free_ucr, row.debt_ucr, row.running, row.seen_at, now, **beside)
 
 
 def _free(now: datetime | ColumnElement[datetime]) -> ScalarSelect[int]:

@@ -1,6 +1,7 @@
 """One lot with what may be done with it. The wallet it is in was scoped by actor before."""
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -27,16 +28,18 @@ class Loan:
 
 @dataclass(frozen=True)
 class LotView:
-    """A lot, the loan that it came by, and why it was taken back."""
+    """A lot among the others of its wallet, the loan that it came by, and why it was taken back."""
 
     row: LotRow
+    among: Sequence[LotRow]
     loan: Loan | None
     revoked_because: str
 
 
 def lot_by_number(db: Session, wallet: WalletCard, number: int, *, now: datetime) -> LotView:
     """Return a lot of a wallet that has something left. Raises NotFound."""
-    row = next((lot for lot in lots_of_wallet(db, wallet.id, now=now) if lot.number == number), None)
+    among = lots_of_wallet(db, wallet.id, now=now)
+    row = next((lot for lot in among if lot.number == number), None)
     if row is None:
         raise NotFound
     project = projects.project.c
@@ -48,7 +51,7 @@ def lot_by_number(db: Session, wallet: WalletCard, number: int, *, now: datetime
     )
     loan = db.execute(lent).one_or_none()
     reason = db.execute(select(LotRevocation.reason).join(Lot, Lot.id == LotRevocation.lot_id).where(LotRevocation.lot_id == row.id)).scalar_one_or_none()
-    return LotView(row, Loan(*loan) if loan is not None else None, reason or "")
+    return LotView(row, among, Loan(*loan) if loan is not None else None, reason or "")
 
 
 def is_led_by(db: Session, wallet: WalletCard, actor: Actor) -> bool:

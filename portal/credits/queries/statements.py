@@ -4,14 +4,16 @@ import uuid
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import BigInteger, ColumnElement, Date, Select, and_, cast, func, literal, or_, select, union_all
+from sqlalchemy import BigInteger, ColumnElement, Date, Select, and_, cast, column, func, literal, or_, select, union_all
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
-from portal.credits.calendar import day_end
+from portal.core.database import Instant
+from portal.credits.calendar import day_end, day_start, local_day
 from portal.credits.models import LedgerAccount, LedgerEntry, LedgerTransaction, Lot, LotDay, Meter, MeterSegment, SummedDay
 
 # Moves inside a wallet: what is held is still the wallet's.
@@ -143,28 +145,37 @@ class DayChange:
 
 
 def changes_by_day(db: Session, wallet_id: uuid.UUID, *, since: datetime, zone: str, now: datetime) -> list[DayChange]:
-    """Return the days since an instant on which anything was booked, oldest first; two statements.
+    """Return the days since an instant on which anything was booked, oldest first; one statement.
 
     Days that are over come from their sums, the rest from the journal. Lots that are not valid yet are left out, as
     they are in the balance.
     """
-    summed = db.execute(select(SummedDay.day).order_by(SummedDay.day.desc()).limit(1)).scalar_one_or_none()
-    parts = [_from_journal(wallet_id, max(since, day_end(summed)) if summed is not None else since, zone, now)]
-    if summed is not None:
-        parts.append(_from_sums(wallet_id, since.astimezone(ZoneInfo(zone)).date(), now))
-    both = union_all(*parts).subquery()
+    both = union_all(_from_journal(wallet_id, since, zone, now), _from_sums(wallet_id, since.astimezone(ZoneInfo(zone)).date(), now)).subquery()
     sums = [cast(func.sum(column), BigInteger) for column in (both.c.came_ucr, both.c.used_ucr, both.c.total_ucr)]
     return [DayChange(*row) for row in db.execute(select(both.c.day, *sums).group_by(both.c.day).order_by(both.c.day))]
 
 
+def days_not_summed(since: date, now: datetime) -> Any:
+    """Return the days until now that are not summed yet, as a table: day, starts_at, ends_at. Bounds come from our zones, never the server's."""
+    days = [since + timedelta(days=ahead) for ahead in range((local_day(now) - since).days + 1)]
+    given = (
+        func.unnest(literal(days, ARRAY(Date)), literal([day_start(on) for on in days], ARRAY(Instant)), literal([day_end(on) for on in days], ARRAY(Instant)))
+        .table_valued(column("day", Date), column("starts_at", Instant), column("ends_at", Instant), name="given")
+        .render_derived()
+    )
+    is_open = given.c.day > select(func.coalesce(func.max(SummedDay.day), date.min)).scalar_subquery()
+    return select(given).where(is_open).subquery("not_summed")
+
+
 def _from_journal(wallet_id: uuid.UUID, since: datetime, zone: str, now: datetime) -> Select[Any]:
-    day = cast(func.timezone(zone, LedgerTransaction.booked_at), Date).label("day")
+    days = days_not_summed(since.astimezone(ZoneInfo(zone)).date(), now)
     amount, zero = LedgerEntry.amount_ucr, literal(0, BigInteger)
     came = cast(func.coalesce(func.sum(amount).filter(amount > 0), zero), BigInteger).label("came_ucr")
     used = cast(func.coalesce(func.sum(-amount).filter(LedgerTransaction.operation == "capture"), zero), BigInteger).label("used_ucr")
-    query = _moves(wallet_id).add_columns(day, came, used, cast(func.sum(amount), BigInteger).label("total_ucr"))
+    query = _moves(wallet_id).add_columns(days.c.day, came, used, cast(func.sum(amount), BigInteger).label("total_ucr"))
     query = query.join(Lot, and_(Lot.wallet_id == LedgerTransaction.wallet_id, _is_account_of_lot()))
-    return query.where(LedgerTransaction.booked_at >= since, Lot.effective_at <= now).group_by(day)
+    query = query.join(days, and_(LedgerTransaction.booked_at >= days.c.starts_at, LedgerTransaction.booked_at < days.c.ends_at))
+    return query.where(Lot.effective_at <= now).group_by(days.c.day)
 
 
 def _from_sums(wallet_id: uuid.UUID, since: date, now: datetime) -> Select[Any]:

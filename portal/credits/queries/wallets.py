@@ -2,9 +2,9 @@
 
 import uuid
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Select, and_, case, exists, func, or_, select, true
@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, aliased
 from portal.core.access import Actor
 from portal.core.errors import NotFound
 from portal.core.pages import Page, page_of
+from portal.credits import bulk
 from portal.credits.models import Fund, Hold, HoldShare, LedgerAccount, Lot, LotRevocation, Meter, MeterSegment, Wallet
 from portal.credits.permissions import HOLDERS, Permission
 from portal.credits.queries.balances import meter_costs, running_seconds
@@ -54,6 +55,7 @@ class LotRow:
     is_bought: bool
     is_revoked: bool
     frozen_ucr: int
+    granted_at: datetime
 
 
 @dataclass(frozen=True)
@@ -102,11 +104,37 @@ def page_of_wallets(db: Session, actor: Actor, *, mark: str | None) -> Page[Wall
     return page_of(db, _visible(actor), Wallet.id, mark=mark).map(lambda row: WalletCard(*row))
 
 
-def lots_of_wallet(db: Session, wallet_id: uuid.UUID, *, now: datetime) -> list[LotRow]:
+@dataclass(frozen=True)
+class RunningRow:
+    """A running session. ends_at: when it ends by itself at the latest. window_ends_at: until when it is paid."""
+
+    session_id: uuid.UUID
+    label: str
+    charge_class: str
+    rate_ucr_per_hour: int
+    ends_at: datetime | None
+    window_ends_at: datetime
+    is_refused: bool
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """What a wallet has: its lots in the order of spending, and the sessions that spend of them now."""
+
+    lots: Sequence[LotRow]
+    running: Sequence[RunningRow]
+
+
+def lots_of_wallet(db: Session, wallet_id: uuid.UUID, *, now: datetime) -> Sequence[LotRow]:
     """Return the lots that have something left and have not ended, in the order of spending; two statements.
 
     Over those valid at `now`, left adds up to the wallet's balance.
     """
+    return holdings(db, [wallet_id], now=now)[wallet_id].lots
+
+
+def holdings(db: Session, wallet_ids: Collection[uuid.UUID], *, now: datetime) -> dict[uuid.UUID, Holdings]:
+    """Return lots and running sessions of wallets; two statements, whatever their number."""
     available, held, frozen = aliased(LedgerAccount), aliased(LedgerAccount), aliased(LedgerAccount)
     query = (
         select(
@@ -122,11 +150,14 @@ def lots_of_wallet(db: Session, wallet_id: uuid.UUID, *, now: datetime) -> list[
         .join(available, available.id == Lot.available_account_id)
         .join(held, held.id == Lot.held_account_id)
         .join(frozen, frozen.id == Lot.frozen_account_id)
-        .where(Lot.wallet_id == wallet_id, or_(and_(available.balance_ucr > 0, Lot.expires_at > now), held.balance_ucr > 0, frozen.balance_ucr > 0))
+        .where(bulk.among(Lot.wallet_id, wallet_ids))
+        .where(or_(and_(available.balance_ucr > 0, Lot.expires_at > now), held.balance_ucr > 0, frozen.balance_ucr > 0))
     )
-    running = _running_by_lot(db, wallet_id, now)
-    rows = sorted(db.execute(query), key=lambda row: _place(row.Lot))
-    return [_lot_row(row, running[row.Lot.id], now) for row in rows]
+    used, running = _running(db, wallet_ids, now)
+    lots: defaultdict[uuid.UUID, list[LotRow]] = defaultdict(list)
+    for row in sorted(db.execute(query), key=lambda row: _place(row.Lot)):
+        lots[row.Lot.wallet_id].append(_lot_row(row, used[row.Lot.id], now))
+    return {id_: Holdings(lots[id_], running[id_]) for id_ in wallet_ids}
 
 
 def _place(lot: Lot) -> tuple[Any, ...]:
@@ -153,29 +184,44 @@ def _lot_row(row: Any, running_ucr: int, now: datetime) -> LotRow:
         is_bought=lot.is_bought,
         is_revoked=is_revoked,
         frozen_ucr=row.frozen_ucr,
+        granted_at=lot.granted_at,
     )
 
 
-def _running_by_lot(db: Session, wallet_id: uuid.UUID, now: datetime) -> defaultdict[uuid.UUID, int]:
-    """Return what running sessions have used of each lot and is not booked yet, in the recorded order; one statement."""
+def _running(db: Session, wallet_ids: Collection[uuid.UUID], now: datetime) -> tuple[defaultdict[uuid.UUID, int], defaultdict[uuid.UUID, list[RunningRow]]]:
+    """Return what running sessions have used of each lot and is not booked yet, in the recorded order, and the sessions; one statement."""
     cost = meter_costs(now)
     left = HoldShare.amount_ucr - HoldShare.captured_ucr - HoldShare.released_ucr
+    last_rate = select(MeterSegment.rate_ucr_per_hour).where(MeterSegment.meter_id == Meter.id).order_by(MeterSegment.segment.desc()).limit(1)
     query = (
         select(Meter.id, (cost.c.cost_ucr - Meter.booked_ucr).label("unbooked_ucr"), HoldShare.lot_id, left.label("left_ucr"))
+        .add_columns(Meter.wallet_id, Meter.session_id, Meter.label, Meter.charge_class, Meter.started_at, Meter.limit_s, Meter.windows_end_at)
+        .add_columns(Meter.refused_at, last_rate.correlate(Meter).scalar_subquery().label("rate_ucr_per_hour"))
         .select_from(Meter)
         .join(cost, true())
-        .join(Hold, and_(Hold.meter_id == Meter.id, Hold.state == HoldState.OPEN))
-        .join(HoldShare, HoldShare.hold_id == Hold.id)
-        .where(Meter.wallet_id == wallet_id, Meter.state == MeterState.OPEN)
+        .join(Hold, and_(Hold.meter_id == Meter.id, Hold.state == HoldState.OPEN), isouter=True)
+        .join(HoldShare, HoldShare.hold_id == Hold.id, isouter=True)
+        .where(bulk.among(Meter.wallet_id, wallet_ids), Meter.state == MeterState.OPEN)
         .order_by(Meter.id, Hold.window, HoldShare.position)
     )
     used: defaultdict[uuid.UUID, int] = defaultdict(int)
-    taken: defaultdict[uuid.UUID, int] = defaultdict(int)
+    taken: dict[uuid.UUID, int] = {}
+    running: defaultdict[uuid.UUID, list[RunningRow]] = defaultdict(list)
     for row in db.execute(query):
-        part_ucr = min(row.left_ucr, row.unbooked_ucr - taken[row.id])
-        taken[row.id] += part_ucr
-        used[row.lot_id] += part_ucr
-    return used
+        if row.id not in taken and row.started_at is not None:
+            running[row.wallet_id].append(_running_row(row))
+        taken.setdefault(row.id, 0)
+        if row.lot_id is not None:
+            part_ucr = min(row.left_ucr, row.unbooked_ucr - taken[row.id])
+            taken[row.id] += part_ucr
+            used[row.lot_id] += part_ucr
+    return used, running
+
+
+def _running_row(row: Any) -> RunningRow:
+    ends_at = row.started_at + timedelta(seconds=row.limit_s) if row.limit_s is not None else None
+    is_refused = row.refused_at is not None
+    return RunningRow(row.session_id, row.label, row.charge_class, row.rate_ucr_per_hour, ends_at, row.windows_end_at, is_refused)
 
 
 def page_of_charges(db: Session, wallet_id: uuid.UUID, *, mark: str | None, now: datetime, size: int = 25) -> Page[ChargeRow]:

@@ -17,6 +17,7 @@ from portal.credits.forms import ExtendForm, MoveForm, RevokeForm
 from portal.credits.operations import grants, revocations, transfers
 from portal.credits.permissions import HOLDERS, Permission
 from portal.credits.queries.lots import LotView, is_led_by, lot_by_number, targets
+from portal.credits.queries.pacing import outlooks
 from portal.credits.views.base import blueprint
 from portal.web import access
 from portal.web.actors import current_actor
@@ -41,7 +42,9 @@ def lot(ref: str, number: int) -> ResponseReturnValue:
     now = clock.now()
     card, found = _found(ref, number, now)
     may_change = current_actor().has(*HOLDERS[Permission.CHANGE_LOT])
-    context = {"is_lead": is_led_by(session(), card, current_actor()), "may_change": may_change, "now": now}
+    balance = queries.balance(session(), card.id, now=now)
+    ahead = outlooks(session(), {card.id: balance}, {card.id: found.among}, now=now).by_wallet[card.id]
+    context = {"ahead": ahead, "is_lead": is_led_by(session(), card, current_actor()), "may_change": may_change, "now": now}
     return render_template("credits/lot.html", wallet=card, found=found, lot=found.row, **context)
 
 
