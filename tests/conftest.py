@@ -186,8 +186,9 @@ def own_database(postgres: LocalPostgres, template_database: str, request: pytes
 
 
 @pytest.fixture
-def own_sessions(own_database: Engine) -> sessionmaker[Session]:
-    """Give the session factory of `own_database`."""
+def own_sessions(own_database: Engine, session_app: Flask) -> sessionmaker[Session]:
+    """Give the session factory of `own_database`; the application is there, which registers the jobs."""
+    del session_app
     return database.make_sessions(own_database)
 
 

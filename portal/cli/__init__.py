@@ -7,6 +7,7 @@
     portal demo load          load the demo world into an empty database
     portal user add|role      people, for the first administrator
     portal course check       check course files
+    portal price set          what an hour of a machine costs from an instant on
     portal doctor             what this machine can hold: isolation, limits, versions
 
 Modules are imported by the command that needs them: the fast paths stay fast.

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -13,13 +14,14 @@ from sqlalchemy.orm import Session
 from portal.core import clock
 from portal.core.access import Actor, Role
 from portal.core.errors import DomainError
+from portal.core.quantities import parse_credits, short_credits
 
 COMMAND_LINE = Actor.process("command line")
 
 
 def add_to(cli: click.Group) -> None:
     """Add these commands."""
-    for command in (migrate, ledger, demo, user, course, sessions, doctor):
+    for command in (migrate, ledger, demo, user, course, sessions, price, doctor):
         cli.add_command(command)
 
 
@@ -179,6 +181,35 @@ def stop_all(wait_s: int) -> None:
             count = maintenance.count_live(db)
     if count and wait_s:
         click.echo(f"{count} sessions are still ending")
+
+
+@click.group()
+def price() -> None:
+    """Look after what machines cost."""
+
+
+@price.command("set")
+@click.argument("profile")
+@click.argument("credits_per_hour")
+@click.option("--from", "from_", help="When it begins, with its zone: 2026-12-01T00:00+01:00. Now, where it is not given.")
+def set_price(profile: str, credits_per_hour: str, from_: str | None) -> None:
+    """Publish what an hour of a machine costs; the people of sessions that it will reach get a mail."""
+    from portal.compute import queries  # noqa: PLC0415
+    from portal.compute.operations import prices  # noqa: PLC0415
+
+    now = clock.now()
+    try:
+        rate_ucr, starts_at = parse_credits(credits_per_hour), datetime.fromisoformat(from_) if from_ else now
+    except ValueError as error:
+        raise click.ClickException(f"not a number of credits, or not an instant: {error}") from None
+    if starts_at.tzinfo is None:
+        raise click.ClickException("say in which zone: 2026-12-01T00:00+01:00")
+    with _transaction() as db:
+        profile_id = queries.profile_id_of(db, profile)
+        if profile_id is None:
+            raise click.ClickException(f"no machine is called {profile}")
+        prices.set_price(db, profile_id=profile_id, rate_ucr_per_hour=rate_ucr, starts_at=starts_at, by=COMMAND_LINE, now=now)
+    click.echo(f"an hour of {profile} costs {short_credits(rate_ucr)} credits from {starts_at.isoformat()} on")
 
 
 @click.command()

@@ -8,7 +8,7 @@ from typing import cast
 
 from portal.compute import queries, rules
 from portal.compute.hub_gateway import Hub, HubAway, HubRefused, HubServer, Progress
-from portal.compute.operations import sessions, starts, watch
+from portal.compute.operations import prices, sessions, starts, watch
 from portal.compute.states import Failure, StopCause
 from portal.core import clock, jobs
 from portal.core.access import Actor
@@ -101,6 +101,12 @@ def stop_due(ctx: JobContext) -> None:
         watch.stop_due(db, by=WORKER, now=clock.now())
 
 
+@job("compute.follow_prices", queue=Queue.METER)
+def follow_prices(ctx: JobContext) -> None:
+    """Tell of a published price, and let it hold from the next windows on once it has begun."""
+    _follow_prices(ctx)
+
+
 @job("compute.stop_sessions_of_person", queue=Queue.START)
 def stop_sessions_of_person(ctx: JobContext, subject_id: str, **_: object) -> None:
     """Ask for the end of all sessions of somebody who was suspended; a reaction to that fact."""
@@ -110,7 +116,8 @@ def stop_sessions_of_person(ctx: JobContext, subject_id: str, **_: object) -> No
 
 @periodic("compute.reconcile", cron="* * * * *", queue=Queue.METER)
 def reconcile(ctx: JobContext) -> None:
-    """Each minute: roll windows, stop what is over, compare with the hub."""
+    """Each minute: follow prices, roll windows, stop what is over, compare with the hub."""
+    _follow_prices(ctx)
     _roll(ctx)
     with ctx.transaction() as db:
         watch.stop_over(db, by=WORKER, now=clock.now())
@@ -132,6 +139,16 @@ def reconcile(ctx: JobContext) -> None:
             _hub(ctx).stop(server.username, server.server)
         except (HubAway, HubRefused) as error:
             logger.warning("a server without a session could not be stopped: %s", error)
+
+
+def _follow_prices(ctx: JobContext) -> None:
+    for _ in range(MOST_BATCHES):
+        with ctx.transaction() as db:
+            has_more = prices.tell(db, now=clock.now())
+        if not has_more:
+            break
+    with ctx.transaction() as db:
+        prices.bring(db, by=WORKER, now=clock.now())
 
 
 def _roll(ctx: JobContext) -> None:

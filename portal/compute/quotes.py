@@ -81,6 +81,10 @@ class Quote:
         """Return whether the payer's weekly allowance covers the whole duration."""
         return self.week.fits(self.total_ucr)
 
+    def has_next_price(self, now: datetime) -> bool:
+        """Return whether another price begins before the session would end."""
+        return self.offer.next_price_at is not None and self.offer.next_price_at < now + self.length
+
     @property
     def shorter_s(self) -> int:
         """Return the longest duration that the weekly allowance covers, 0 for none."""

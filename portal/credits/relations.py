@@ -1,8 +1,9 @@
 """What other domains may join: stable columns, whatever the tables become."""
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
-from portal.credits.models import LedgerAccount, Lot, Meter, Wallet
+from portal.credits.models import LedgerAccount, Lot, Meter, MeterSegment, Wallet
+from portal.credits.states import MeterState
 
 wallet = select(Wallet.id, Wallet.project_id).subquery("wallet_relation")
 
@@ -16,3 +17,12 @@ bought_lot = (
 
 # What a session was charged so far; a row for each of its generations.
 session_charge = select(Meter.session_id, (Meter.booked_ucr - Meter.corrected_ucr).label("charged_ucr")).subquery("session_charge_relation")
+
+_last_rate = select(MeterSegment.rate_ucr_per_hour).where(MeterSegment.meter_id == Meter.id).order_by(MeterSegment.segment.desc()).limit(1)
+
+# Sessions that are not settled, and what the windows cost that they hold next.
+open_meter = (
+    select(Meter.session_id, Meter.generation, func.coalesce(Meter.next_rate_ucr_per_hour, _last_rate.correlate(Meter).scalar_subquery()).label("next_ucr"))
+    .where(Meter.state == MeterState.OPEN.value)
+    .subquery("open_meter_relation")
+)

@@ -253,17 +253,6 @@ def test_prices_never_overlap_and_never_change(db: Session, now: datetime) -> No
         db.execute(text("INSERT INTO price_version SELECT gen_random_uuid(), profile_id, 5, starts_at, NULL FROM price_version WHERE ends_at IS NOT NULL"))
 
 
-def test_a_running_session_keeps_the_price_it_began_with(db: Session, now: datetime) -> None:
-    ada = make.spender(db, now=now)
-    session_id, plugin = make.running(db, ada, now=now, profile="h100-full")
-    profile_id = make.row_of(db, session_id).profile_id
-    prices.set_price(db, profile_id=profile_id, rate_ucr_per_hour=credits_ucr(99), starts_at=now + timedelta(seconds=1), by=make.TESTS, now=now)
-
-    make.deliver(db, [plugin.exited(600)], now=now + timedelta(seconds=600))
-
-    assert ledger.session_costs(db, [session_id], now=now + timedelta(hours=1))[session_id].cost_ucr == credits_ucr(28) * 600 // 3600
-
-
 def test_ensure_local_pool_twice_keeps_what_is_there(db: Session, now: datetime) -> None:
     make.small_pool(db, now=now)
     db.execute(update(Device).where(Device.name == "seat-0").values(is_open=False))

@@ -212,9 +212,7 @@ COMMANDS = {
     "roll: book": Command(_proven(16), lambda db, _, now: meters.roll_due(db, now=now), timedelta(minutes=16)),
     "settle": Command(_running, _settle),
     "void": Command(_running, lambda db, w, now: meters.void(db, session_id=w["session"], generation=1, reason="failed", now=now)),
-    "reprice": Command(
-        _running, lambda db, w, now: meters.reprice(db, session_id=w["session"], generation=1, rate_ucr_per_hour=credits_ucr(9), by=make.TESTS, now=now)
-    ),
+    "reprice": Command(_running, lambda db, w, now: meters.reprice(db, [meters.Rate(w["session"], 1, credits_ucr(9))], by=make.TESTS, now=now)),
     "forgive": Command(
         _settled,
         lambda db, w, now: corrections.forgive_from(db, session_id=w["session"], generation=1, from_s=300, reason="idle", by=make.TESTS, now=now + HOUR),

@@ -165,7 +165,7 @@ def test_f32_a_price_that_changes_holds_for_the_next_window_and_the_statement_sh
     wallet_id = make.wallet(db, now=now)
     make.lot(db, wallet_id, now=now, amount_ucr=credits_ucr(100))
     session_id = make.meter(db, wallet_id, now=now)
-    meters.reprice(db, session_id=session_id, generation=1, rate_ucr_per_hour=credits_ucr(28), by=make.TESTS, now=at(now, 100))
+    meters.reprice(db, [meters.Rate(session_id, 1, credits_ucr(28))], by=make.TESTS, now=at(now, 100))
     run_minutes(db, [session_id], now, range(1, 40))
     meters.settle(db, session_id=session_id, generation=1, proven_s=2345, ended_at=at(now, 2345), now=at(now, 2346))
     expected = charge_ucr(RATE, 900) + charge_ucr(credits_ucr(28), 2345 - 900)

@@ -15,7 +15,10 @@ IS_ENDED = "state IN ({})".format(", ".join(f"'{state.value}'" for state in ENDE
 
 
 class ComputeSession(Base):
-    """One session from request to settlement. Prices and limits are copied: what was agreed does not move."""
+    """One session from request to settlement.
+
+    price_version: what was agreed at its request. told_price: the latest price after it whose coming the person was told of.
+    """
 
     __tablename__ = "compute_session"
 
@@ -26,6 +29,7 @@ class ComputeSession(Base):
     person_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("person.id"))
     profile_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("compute_profile.id"))
     price_version_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("price_version.id"))
+    told_price_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("price_version.id"))
     generation: Mapped[int] = mapped_column(default=1)
     state: Mapped[str]
     label: Mapped[str]

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Select, and_, case, cast, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from portal.compute.models import Allowance, AllowanceAsk, ComputeSession, PriceVersion
 from portal.compute.states import LIVE, AskState
@@ -172,12 +172,15 @@ def _week(project_id: ColumnElement[Any], person_id: ColumnElement[Any], role: C
     )
     charge = ledger.session_charge.c
     charged = select(func.coalesce(func.sum(charge.charged_ucr), 0)).where(charge.session_id == ComputeSession.id).scalar_subquery()
-    committed = PriceVersion.rate_ucr_per_hour * ComputeSession.duration_s // SECONDS_PER_HOUR
+    # A price that came meanwhile counts for the whole of a session that lives, when it is the higher one.
+    told = aliased(PriceVersion)
+    committed = func.greatest(PriceVersion.rate_ucr_per_hour, told.rate_ucr_per_hour) * ComputeSession.duration_s // SECONDS_PER_HOUR
     cost = case((ComputeSession.state.in_(LIVE), committed), else_=charged)
     used = (
         select(func.coalesce(func.sum(cost), 0))
         .select_from(ComputeSession)
         .join(PriceVersion, PriceVersion.id == ComputeSession.price_version_id)
+        .join(told, told.id == ComputeSession.told_price_id, isouter=True)
         .where(ComputeSession.project_id == project_id, ComputeSession.person_id == person_id, ComputeSession.requested_at >= day_start(on))
     )
     is_bound = role != MemberRole.LEAD.value

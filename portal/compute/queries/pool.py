@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session, aliased
@@ -18,7 +19,10 @@ from portal.projects import relations as projects
 
 @dataclass(frozen=True)
 class Offer:
-    """A profile as somebody may choose it now. next_free_at: when a device is due back at the latest, None when one is free."""
+    """A profile as somebody may choose it now. next_free_at: when a device is due back at the latest, None when one is free.
+
+    next_ucr, next_price_at: the price that follows, None where none is published.
+    """
 
     slug: str
     name: Mapping[str, str]
@@ -29,6 +33,8 @@ class Offer:
     gpu_memory_gb: int
     power_w: int
     rate_ucr_per_hour: int
+    next_ucr: int | None
+    next_price_at: datetime | None
     free: int
     total: int
     next_free_at: datetime | None
@@ -77,10 +83,15 @@ class PoolHealth:
 def offers(db: Session, *, now: datetime) -> list[Offer]:
     """Return the profiles that are offered now, with how many devices are free; two statements."""
     is_current = (PriceVersion.starts_at <= now) & (PriceVersion.ends_at.is_(None) | (PriceVersion.ends_at > now))
-    priced = select(Profile, PriceVersion.rate_ucr_per_hour).join(PriceVersion, PriceVersion.profile_id == Profile.id)
+    following = aliased(PriceVersion)
+    priced = (
+        select(Profile, PriceVersion.rate_ucr_per_hour, following.rate_ucr_per_hour.label("next_ucr"), following.starts_at.label("next_price_at"))
+        .join(PriceVersion, PriceVersion.profile_id == Profile.id)
+        .join(following, and_(following.profile_id == Profile.id, following.starts_at == PriceVersion.ends_at), isouter=True)
+    )
     rows = db.execute(priced.where(Profile.is_open, is_current).order_by(Profile.position, Profile.slug)).all()
     standing = _standing(db, now=now)
-    return [_offer(profile, rate, standing.get(profile.device_class, (0, 0, None, False))) for profile, rate in rows]
+    return [_offer(row, standing.get(row.Profile.device_class, (0, 0, None, False))) for row in rows]
 
 
 def _standing(db: Session, *, now: datetime) -> dict[str, tuple[int, int, datetime | None, bool]]:
@@ -105,7 +116,8 @@ def _standing(db: Session, *, now: datetime) -> dict[str, tuple[int, int, dateti
     return {row.device_class: (row.free, row.total, None if row.free else row.next_at, row.is_simulated) for row in db.execute(query)}
 
 
-def _offer(profile: Profile, rate_ucr_per_hour: int, standing: tuple[int, int, datetime | None, bool]) -> Offer:
+def _offer(row: Any, standing: tuple[int, int, datetime | None, bool]) -> Offer:
+    profile: Profile = row.Profile
     free, total, next_free_at, is_simulated = standing
     return Offer(
         slug=profile.slug,
@@ -116,7 +128,9 @@ def _offer(profile: Profile, rate_ucr_per_hour: int, standing: tuple[int, int, d
         memory_limit_bytes=profile.memory_limit_bytes,
         gpu_memory_gb=profile.gpu_memory_gb,
         power_w=profile.power_w,
-        rate_ucr_per_hour=rate_ucr_per_hour,
+        rate_ucr_per_hour=row.rate_ucr_per_hour,
+        next_ucr=row.next_ucr,
+        next_price_at=row.next_price_at,
         free=free,
         total=total,
         next_free_at=next_free_at,
@@ -162,3 +176,8 @@ def hub_answered_at(db: Session) -> tuple[datetime | None, datetime | None]:
     """Return when the hub was last looked at and when it last answered, both None before the first look."""
     row = db.execute(select(HubWatch.looked_at, HubWatch.answered_at)).one_or_none()
     return (None, None) if row is None else (row.looked_at, row.answered_at)
+
+
+def profile_id_of(db: Session, slug: str) -> uuid.UUID | None:
+    """Return the id of a profile, None where there is none of that name."""
+    return db.execute(select(Profile.id).where(Profile.slug == slug)).scalar_one_or_none()

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, Select, and_, false, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from portal.compute.models import ComputeSession, PriceVersion, Profile
 from portal.compute.permissions import HOLDERS, Permission
@@ -21,6 +21,7 @@ from portal.identity import relations as identity
 from portal.projects import relations as projects
 from portal.projects.states import MemberRole
 
+_told = aliased(PriceVersion)
 _STATED = (
     ComputeSession.id,
     ComputeSession.number,
@@ -38,6 +39,8 @@ _STATED = (
     Profile.gpu_memory_gb,
     Profile.power_w,
     PriceVersion.rate_ucr_per_hour,
+    _told.rate_ucr_per_hour.label("told_ucr"),
+    _told.starts_at.label("told_at"),
     ComputeSession.open_path,
     ComputeSession.duration_s,
     ComputeSession.requested_at,
@@ -60,7 +63,8 @@ class SessionView:
     """A session as a page shows it.
 
     used_s, cost_ucr and energy_wh go up to the read while it runs, and are what is proven once it has ended;
-    energy is an estimate. role: the reader's in the project that pays.
+    energy is an estimate. role: the reader's in the project that pays. told: the latest price that was announced to its
+    person. next: the price that begins at next_price_at. prices: the seconds used, by price.
     """
 
     id: uuid.UUID
@@ -79,6 +83,8 @@ class SessionView:
     gpu_memory_gb: int
     power_w: int
     rate_ucr_per_hour: int
+    told_ucr: int | None
+    told_at: datetime | None
     open_path: str
     duration_s: int
     requested_at: datetime
@@ -97,6 +103,9 @@ class SessionView:
     used_s: int = 0
     cost_ucr: int = 0
     window_ends_at: datetime | None = None
+    prices: tuple[ledger.PricePart, ...] = ()
+    next_ucr: int | None = None
+    next_price_at: datetime | None = None
     is_own: bool = False
     may_stop: bool = False
 
@@ -126,6 +135,12 @@ class SessionView:
         return None if self.started_at is None else self.started_at + timedelta(seconds=self.duration_s)
 
     @property
+    def price_changed_at(self) -> datetime | None:
+        """Return since when the present price holds, None where no other came before."""
+        before_s = sum(part.duration_s for part in self.prices[:-1])
+        return self.started_at + timedelta(seconds=before_s) if self.started_at and before_s else None
+
+    @property
     def energy_wh(self) -> int:
         """Return the estimated energy of the time used."""
         return energy_estimate_wh(self.power_w, self.used_s)
@@ -139,6 +154,7 @@ def _visible(actor: Actor) -> Select[Any]:
         select(*_STATED, member.role.label("role"))
         .join(Profile, Profile.id == ComputeSession.profile_id)
         .join(PriceVersion, PriceVersion.id == ComputeSession.price_version_id)
+        .join(_told, _told.id == ComputeSession.told_price_id, isouter=True)
         .join(projects.project, projects.project.c.id == ComputeSession.project_id)
         .join(identity.person, identity.person.c.id == ComputeSession.person_id)
         .join(projects.member, own, isouter=True)
@@ -162,8 +178,24 @@ def _views(db: Session, rows: Sequence[Row[Any]], actor: Actor, *, now: datetime
         is_own = row.person_id == actor.person_id
         view = SessionView(**fields, is_own=is_own, may_stop=is_own or row.role == MemberRole.LEAD.value or stops_any)
         cost = costs.get(row.id)
-        views.append(view if cost is None else replace(view, used_s=cost.duration_s, cost_ucr=cost.cost_ucr, window_ends_at=cost.window_ends_at))
+        views.append(view if cost is None else _with_cost(view, cost, now))
     return views
+
+
+def _with_cost(view: SessionView, cost: ledger.SessionCost, now: datetime) -> SessionView:
+    next_ucr, next_price_at = cost.next_rate_ucr_per_hour, cost.next_rate_at
+    if next_ucr is None and view.is_live and view.told_at is not None and view.told_at > now and view.told_ucr != cost.rate_ucr_per_hour:
+        next_ucr, next_price_at = view.told_ucr, view.told_at
+    return replace(
+        view,
+        used_s=cost.duration_s,
+        cost_ucr=cost.cost_ucr,
+        window_ends_at=cost.window_ends_at,
+        rate_ucr_per_hour=cost.rate_ucr_per_hour,
+        prices=cost.prices,
+        next_ucr=next_ucr,
+        next_price_at=next_price_at,
+    )
 
 
 def session_by_number(db: Session, number: int, *, actor: Actor, now: datetime) -> SessionView:

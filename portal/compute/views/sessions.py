@@ -89,5 +89,5 @@ def _etag(view: SessionView, balance: Balance | None, *, is_hub_away: bool) -> s
     minutes = view.used_s if view.used_s < 60 or not view.is_live else view.used_s // 60
     figures = (minutes, credit_hundredths(view.cost_ucr) if view.is_live else view.cost_ucr, round(view.energy_wh, -1) if view.is_live else view.energy_wh)
     purse = tri_parts(balance.balance_ucr, balance.held_ucr) if balance is not None else None
-    facts = asdict(replace(view, used_s=0, cost_ucr=0, proven_s=0))
-    return sha256(f"{sorted(facts.items())}{figures}{purse}{is_hub_away}{i18n.language()}".encode()).hexdigest()[:32]
+    facts = asdict(replace(view, used_s=0, cost_ucr=0, proven_s=0, prices=view.prices if not view.is_live else ()))
+    return sha256(f"{sorted(facts.items())}{figures}{view.price_changed_at}{purse}{is_hub_away}{i18n.language()}".encode()).hexdigest()[:32]

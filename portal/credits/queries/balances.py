@@ -4,13 +4,14 @@ Nothing is booked while a session runs within its window: its cost until now is 
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, ScalarSelect, Select, and_, case, cast, extract, func, literal, select, true
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 from sqlalchemy.sql.selectable import LateralFromClause
 
 from portal.core.database import Instant
@@ -47,11 +48,20 @@ class Balance:
 
 
 @dataclass(frozen=True)
+class PricePart:
+    """Seconds of a session under one price."""
+
+    duration_s: int
+    rate_ucr_per_hour: int
+
+
+@dataclass(frozen=True)
 class SessionCost:
     """What a session has cost until `as_of`, over all its generations; the other facts are of the last one.
 
-    duration_s: seconds that the cost is for. window_ends_at: until when it is paid. is_refused: the next window could
-    not be paid, so it stops then.
+    duration_s: seconds that the cost is for, prices: the same by price. rate: the present price. next_rate: the one that
+    begins at next_rate_at, None for none. window_ends_at: until when it is paid. is_refused: the next window could not
+    be paid, so it stops then.
     """
 
     session_id: uuid.UUID
@@ -69,6 +79,9 @@ class SessionCost:
     state: MeterState
     is_refused: bool
     as_of: datetime
+    prices: tuple[PricePart, ...] = ()
+    next_rate_ucr_per_hour: int | None = None
+    next_rate_at: datetime | None = None
 
 
 def wallet_of_project(db: Session, project_id: uuid.UUID) -> uuid.UUID:
@@ -170,11 +183,11 @@ def _held() -> ScalarSelect[int]:
 def session_costs(db: Session, session_ids: Sequence[uuid.UUID], *, now: datetime) -> dict[uuid.UUID, SessionCost]:
     """Return what sessions have cost until `now`, those that have a meter; one statement."""
     cost = meter_costs(now)
-    last_rate = select(MeterSegment.rate_ucr_per_hour).where(MeterSegment.meter_id == Meter.id).order_by(MeterSegment.segment.desc()).limit(1)
     open_holds = select(func.coalesce(cast(func.sum(Hold.amount_ucr - Hold.captured_ucr - Hold.released_ucr), BigInteger), 0))
     query = (
         select(Meter, case((Meter.state == MeterState.OPEN, cost.c.cost_ucr), else_=Meter.booked_ucr).label("cost_ucr"))
-        .add_columns(running_seconds(now).label("duration_s"), last_rate.correlate(Meter).scalar_subquery().label("rate_ucr_per_hour"))
+        .add_columns(running_seconds(now).label("duration_s"), _of_segments(MeterSegment.starts_s).label("starts_s"))
+        .add_columns(_of_segments(MeterSegment.rate_ucr_per_hour).label("rates"))
         .add_columns(open_holds.where(Hold.meter_id == Meter.id, Hold.state == HoldState.OPEN).correlate(Meter).scalar_subquery().label("held_ucr"))
         .select_from(Meter)
         .join(cost, true())
@@ -190,6 +203,8 @@ def session_costs(db: Session, session_ids: Sequence[uuid.UUID], *, now: datetim
 
 def _session_cost(row: Any, earlier: SessionCost | None, now: datetime) -> SessionCost:
     meter: Meter = row.Meter
+    own = tuple(_prices(row))
+    next_rate_ucr, next_rate_at = _next_price(row) if meter.state == MeterState.OPEN else (None, None)
     return SessionCost(
         session_id=meter.session_id,
         cost_ucr=row.cost_ucr + (earlier.cost_ucr if earlier else 0),
@@ -199,11 +214,38 @@ def _session_cost(row: Any, earlier: SessionCost | None, now: datetime) -> Sessi
         written_off_ucr=meter.written_off_ucr + (earlier.written_off_ucr if earlier else 0),
         duration_s=row.duration_s + (earlier.duration_s if earlier else 0),
         proven_s=meter.proven_s + (earlier.proven_s if earlier else 0),
-        rate_ucr_per_hour=row.rate_ucr_per_hour,
+        rate_ucr_per_hour=own[-1].rate_ucr_per_hour if own else row.rates[0],
         started_at=meter.started_at,
         last_seen_at=meter.last_seen_at,
         window_ends_at=meter.windows_end_at,
         state=MeterState(meter.state),
         is_refused=meter.refused_at is not None,
         as_of=now,
+        prices=(*(earlier.prices if earlier else ()), *own),
+        next_rate_ucr_per_hour=next_rate_ucr,
+        next_rate_at=next_rate_at,
     )
+
+
+def _of_segments(column: InstrumentedAttribute[int]) -> ColumnElement[Any]:
+    """Return a column of a meter's segments as an array, in their order."""
+    values = select(column).where(MeterSegment.meter_id == Meter.id).order_by(MeterSegment.segment).correlate(Meter).scalar_subquery()
+    return func.array(values, type_=ARRAY(BigInteger()))
+
+
+def _prices(row: Any) -> Iterator[PricePart]:
+    """Give the seconds under each price; a price that has not begun yet is left out."""
+    for starts_s, until_s, rate in zip(row.starts_s, [*row.starts_s[1:], row.duration_s], row.rates, strict=True):
+        duration_s = min(until_s, row.duration_s) - starts_s
+        if duration_s > 0:
+            yield PricePart(duration_s, rate)
+
+
+def _next_price(row: Any) -> tuple[int | None, datetime | None]:
+    """Return the price that a running meter comes to, and when: held already, or waiting for the next window."""
+    meter: Meter = row.Meter
+    if meter.next_rate_ucr_per_hour is not None:
+        return meter.next_rate_ucr_per_hour, meter.windows_end_at
+    if meter.started_at is not None and row.starts_s[-1] > row.duration_s:
+        return row.rates[-1], meter.started_at + timedelta(seconds=row.starts_s[-1])
+    return None, None

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from portal.core.database import Instant
 from portal.credits.calendar import day_end, day_start, local_day
 from portal.credits.models import LedgerAccount, LedgerEntry, LedgerTransaction, Lot, LotDay, Meter, MeterSegment, SummedDay
+from portal.credits.queries.balances import PricePart
 
 # Moves inside a wallet: what is held is still the wallet's.
 INSIDE = ("hold", "release", "freeze")
@@ -27,14 +28,6 @@ class LotPart:
     lot_number: int
     purpose: str
     amount_ucr: int
-
-
-@dataclass(frozen=True)
-class PricePart:
-    """Seconds of a session under one price."""
-
-    duration_s: int
-    rate_ucr_per_hour: int
 
 
 @dataclass(frozen=True)
