@@ -57,6 +57,15 @@ class JobSpec:
     cron: str | None = None
 
 
+@dataclass(frozen=True)
+class Call:
+    """One of many jobs that are enqueued at once; fields as in `enqueue`."""
+
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    lock: str | None = None
+    due_at: datetime | None = None
+
+
 REGISTRY: dict[str, JobSpec] = {}
 
 
@@ -102,17 +111,14 @@ def enqueue(db: Session, name: str, *, once_as: str | None = None, lock: str | N
         return
 
 
-def enqueue_each(db: Session, name: str, calls: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
-    """Enqueue a registered job many times in the session's transaction, in one statement; calls: lock and arguments of each.
-
-    Raises UnknownJob.
-    """
+def enqueue_each(db: Session, name: str, calls: Iterable[Call]) -> None:
+    """Enqueue a registered job many times in the session's transaction, in one statement. Raises UnknownJob."""
     if name not in REGISTRY:
         raise UnknownJob(name)
     db.flush()
     connection = db.connection().connection.driver_connection
     deferrer = _deferrer.configure_task(name, allow_unknown=True, queue=REGISTRY[name].queue, connection=connection)
-    many = [deferrer.make_new_job(**arguments).evolve(lock=lock) for lock, arguments in calls]
+    many = [deferrer.make_new_job(**call.arguments).evolve(lock=call.lock, scheduled_at=call.due_at) for call in calls]
     if many:
         deferrer.job_manager.batch_defer_jobs(jobs=many, connection=connection)
 

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from werkzeug.serving import make_server
 
 from portal.compute import queries as compute
-from portal.compute.operations import observations, starts, tickets
+from portal.compute.operations import observations, prices, starts, tickets
 from portal.compute.operations import sessions as operations
 from portal.core import clock, database
 from portal.core.access import Actor
@@ -102,7 +102,19 @@ def _populate(engine: Engine) -> int:
     now = clock.now()
     with database.transaction(database.make_sessions(engine)) as db:
         world.load(db, courses_dir=ROOT / "courses", now=now - timedelta(minutes=30))
-        return _running_session(db)
+        number = _running_session(db)
+        _coming_prices(db)
+    return number
+
+
+def _coming_prices(db: Session) -> None:
+    """Publish prices that the launch page and the running session tell of."""
+    now = clock.now()
+    for slug in ("h100-slice-10", "h100-slice-40"):
+        profile_id = compute.profile_id_of(db, slug)
+        assert profile_id is not None
+        prices.set_price(db, profile_id=profile_id, rate_ucr_per_hour=19_500_000, starts_at=now + timedelta(minutes=40), by=HUB, now=now)
+    assert prices.tell(db, now=now)
 
 
 def _cookies(app: Flask, engine: Engine) -> dict[str, tuple[str, str]]:

@@ -252,8 +252,7 @@ def _book(db: Session, rows: Mapping[uuid.UUID, ComputeSession], *, exit_codes: 
     if live:
         begun = [session_id for session_id in live if rows[session_id].started_at is None]
         _advance(db, live)
-        for session_id in begun:
-            plan_stop(db, rows[session_id], live[session_id])
+        plan_stops(db, [(rows[session_id], live[session_id]) for session_id in begun])
         record(db, [(rows[session_id], life) for session_id, life in sorted(live.items())], now=now)
     for session_id, life in sorted(proven.items()):
         _end(db, rows[session_id], life, exit_code=exit_codes.get(session_id), by=by, now=now)
@@ -294,9 +293,10 @@ def _advance(db: Session, live: Mapping[uuid.UUID, Life]) -> None:
     db.execute(select(ComputeSession).where(ComputeSession.id.in_(list(live))).execution_options(populate_existing=True)).scalars().all()
 
 
-def plan_stop(db: Session, row: ComputeSession, life: Life) -> None:
-    """Have the session looked at when its time is over; each minute's look would be up to a minute late."""
-    jobs.enqueue(db, "compute.stop_due", due_at=life.started_at + timedelta(seconds=row.duration_s) - rules.STOP_MARGIN)
+def plan_stops(db: Session, begun: Sequence[tuple[ComputeSession, Life]]) -> None:
+    """Have sessions looked at when their time is over; each minute's look would be up to a minute late."""
+    ends = [life.started_at + timedelta(seconds=row.duration_s) - rules.STOP_MARGIN for row, life in begun]
+    jobs.enqueue_each(db, "compute.stop_due", [jobs.Call(due_at=at) for at in ends])
 
 
 def _end(db: Session, row: ComputeSession, life: Life, *, exit_code: int | None, by: Actor, now: datetime) -> None:

@@ -55,7 +55,7 @@ def queue_each(db: Session, *, kind: str, letters: Sequence[tuple[Recipient, Jso
     rows = [_row(kind, recipient, context, now=now, is_secret=False) for recipient, context in letters]
     if rows:
         db.execute(insert(Message), rows)
-        jobs.enqueue_each(db, "notifications.deliver", [(f"message:{row['id']}", {"message_id": str(row["id"])}) for row in rows])
+        jobs.enqueue_each(db, "notifications.deliver", [jobs.Call({"message_id": str(row["id"])}, lock=f"message:{row['id']}") for row in rows])
 
 
 def _row(kind: str, recipient: Recipient, context: Json, *, now: datetime, is_secret: bool) -> dict[str, Any]:
