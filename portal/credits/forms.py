@@ -98,12 +98,12 @@ class RevokeForm(Form):
 
 
 class WatchForm(Form):
-    below = CreditsField(lazy_gettext("The balance is below, in credits"), validators=[Optional()])
-    days_left = CountField(lazy_gettext("At the present pace the credits last fewer days than"), most=MOST_DAYS)
-    lot_days = CountField(lazy_gettext("A lot ends within, in days"), most=MOST_DAYS)
-    lot_over = CreditsField(lazy_gettext("… and has more unused than, in credits"), validators=[Optional()])
-    used_percent = CountField(lazy_gettext("Used of the credits that are valid now, in percent"), most=100)
-    idle_days = CountField(lazy_gettext("Nothing is used for, in days"), most=MOST_IDLE_DAYS)
+    below = CreditsField(lazy_gettext("The balance is below (credits)"), validators=[Optional()])
+    days_left = CountField(lazy_gettext("The credits last fewer days than (at the present pace)"), most=MOST_DAYS)
+    lot_days = CountField(lazy_gettext("A lot ends within this many days"), most=MOST_DAYS)
+    lot_over = CreditsField(lazy_gettext("… and more than this of it is unused (credits)"), validators=[Optional()])
+    used_percent = CountField(lazy_gettext("This share of the credits that are valid now is used (percent)"), most=100)
+    idle_days = CountField(lazy_gettext("Nothing was used for this many days"), most=MOST_IDLE_DAYS)
 
     def validate_lot_over(self, field: Field) -> None:
         """Refuse an amount without the days that it belongs to."""

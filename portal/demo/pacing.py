@@ -30,7 +30,7 @@ def open_small_project(db: Session, cast: Cast, *, fund_id: uuid.UUID, now: date
     project_id = projects.open(db, kind=ProjectKind.RESEARCH, name="Crocus counting, trial", by=DEMO, now=opened_at)
     members.add(db, project_id=project_id, person_id=founder.id, role=MemberRole.LEAD, by=DEMO, now=opened_at)
     wallet_id = wallets.open(db, project_id=project_id, by=DEMO, now=opened_at)
-    _give(db, wallet_id, fund_id, "Small start", amount=25, given_at=opened_at, expires_at=now + 60 * DAY)
+    _give(db, wallet_id, fund_id, "Small start", amount=30, given_at=opened_at, expires_at=now + 60 * DAY)
     return project_id
 
 

@@ -30,7 +30,9 @@ def burn_down(changes: Sequence[DayChange], balance: Balance, found: Outlook | N
     lang = str(i18n.current_locale())
     now_text = gettext("%(credits)s now", credits=credits_(balance.balance_ucr, lang))
     forecast = _forecast(found, lang) if found is not None and balance.balance_ucr > 0 else None
-    return charts.burn_down(list(reversed(points)), now_text=now_text, lang=lang, tz=ZONE, forecast=forecast)
+    # A forecast that ends tomorrow still needs room for its name beside the line.
+    room = now + (now - points[-1][0]) / 2 if forecast is not None else None
+    return charts.burn_down(list(reversed(points)), now_text=now_text, lang=lang, tz=ZONE, forecast=forecast, until=room)
 
 
 def _forecast(found: Outlook, lang: str) -> charts.Forecast | None:

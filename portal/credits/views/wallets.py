@@ -67,7 +67,7 @@ def wallet_days(ref: str) -> ResponseReturnValue:
     card = queries.wallet_by_ref(db, ref, actor=current_actor())
     balance, changes = queries.balance(db, card.id, now=now), _changes(card, now)
     ahead = _ahead(balance, changes, now)
-    return render_template("credits/days.html", wallet=card, balance=balance, days=days_of(changes, balance), ahead=ahead, now=now)
+    return render_template("credits/days.html", wallet=card, balance=balance, days=days_of(changes, balance), ahead=ahead, expected=expected_of(ahead))
 
 
 def _ahead(balance: queries.Balance, changes: Sequence[DayChange], now: datetime) -> WalletAhead:
@@ -85,4 +85,16 @@ def days_of(changes: Sequence[DayChange], balance: queries.Balance) -> list[tupl
     for change in reversed(changes):
         rows.append((change, closing_ucr))
         closing_ucr -= change.total_ucr
+    return rows
+
+
+def expected_of(ahead: WalletAhead) -> list[tuple[datetime, int, int]]:
+    """Return the instants at which the course of the forecast changes: what begins (+) or ends unused (-) then, and what is left."""
+    course = ahead.outlook.ahead.course if ahead.outlook is not None else []
+    rows: list[tuple[datetime, int, int]] = []
+    for (_, before_ucr), (at, after_ucr) in zip(course, course[1:], strict=False):
+        if rows and rows[-1][0] == at:
+            rows[-1] = (at, rows[-1][1] + after_ucr - before_ucr, after_ucr)
+        else:
+            rows.append((at, 0, after_ucr))
     return rows
