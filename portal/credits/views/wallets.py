@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from flask import render_template, request
 from flask.typing import ResponseReturnValue
@@ -92,7 +93,7 @@ def expected_of(ahead: WalletAhead) -> list[tuple[datetime, int, int]]:
     """Return the instants at which the course of the forecast changes: what begins (+) or ends unused (-) then, and what is left."""
     course = ahead.outlook.ahead.course if ahead.outlook is not None else []
     rows: list[tuple[datetime, int, int]] = []
-    for (_, before_ucr), (at, after_ucr) in zip(course, course[1:], strict=False):
+    for (_, before_ucr), (at, after_ucr) in pairwise(course):
         if rows and rows[-1][0] == at:
             rows[-1] = (at, rows[-1][1] + after_ucr - before_ucr, after_ucr)
         else:
