@@ -84,6 +84,7 @@ class Settings:
     is_development: bool
     public_url: str
     database_url: str = field(repr=False)
+    database_owner_url: str | None = field(repr=False)
     secret_key: str = field(repr=False)
     password_salt: str = field(repr=False)
     totp_secret: str = field(repr=False)
@@ -100,6 +101,15 @@ class Settings:
     def public_host(self) -> str:
         """Return the one host name, with port, that the portal answers to."""
         return urlsplit(self.public_url).netloc
+
+    @property
+    def database_role(self) -> str:
+        """Return the name of the role that the portal connects as."""
+        role = make_url(self.database_url).username
+        if role is None:
+            message = "DATABASE_URL names no role; give one, so that the database's owner knows whom to give the portal's privileges"
+            raise BadSetting(message)
+        return role
 
     @property
     def is_https(self) -> bool:
@@ -120,7 +130,8 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     return Settings(
         is_development=_flag(env, "PORTAL_DEVELOPMENT"),
         public_url=public_url,
-        database_url=_database_url(env),
+        database_url=_database_url(env, "DATABASE_URL"),
+        database_owner_url=_database_url(env, "DATABASE_OWNER_URL") if env.get("DATABASE_OWNER_URL", "").strip() else None,
         secret_key=_secret(env, "PORTAL_SECRET_KEY"),
         password_salt=_secret(env, "PORTAL_PASSWORD_SALT"),
         totp_secret=_secret(env, "PORTAL_TOTP_SECRET"),
@@ -178,10 +189,10 @@ def _secret(env: Mapping[str, str], name: str) -> str:
     return value
 
 
-def _database_url(env: Mapping[str, str]) -> str:
-    value = _required(env, "DATABASE_URL", "Give a PostgreSQL 15 (or newer) address: postgresql://user:password@host/portal")
+def _database_url(env: Mapping[str, str], name: str) -> str:
+    value = _required(env, name, "Give a PostgreSQL 15 (or newer) address: postgresql://user:password@host/portal")
     if not make_url(value).drivername.startswith("postgres"):
-        message = "DATABASE_URL must be PostgreSQL: the portal keeps its invariants in the database and runs on nothing else"
+        message = f"{name} must be PostgreSQL: the portal keeps its invariants in the database and runs on nothing else"
         raise BadSetting(message)
     return value
 

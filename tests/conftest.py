@@ -23,12 +23,15 @@ from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from portal import settings as portal_settings
-from portal.core import database, jobs
+from portal.core import database, jobs, roles
 from portal.core.local_postgres import LocalPostgres
 from portal.factory import create_app
 from portal.settings import Settings
 from portal.web.database import sql
 
+# Tests act with the privileges of the portal's role, which are fewer than the owner's; what corrupts rows on purpose
+# says `SET LOCAL ROLE NONE` and is the superuser `tester` until its transaction ends.
+PORTAL_ROLE, TESTER = "portal", "tester"
 ROOT = Path(__file__).resolve().parent.parent
 TEST_ENVIRONMENT = {
     "PORTAL_DEVELOPMENT": "1",
@@ -48,6 +51,9 @@ TEST_ENVIRONMENT = {
 def postgres() -> Iterator[LocalPostgres]:
     """Give the private server of the tests, shared by all workers."""
     server = LocalPostgres(ROOT / "var" / "test-postgres", durable=False)
+    with _exclusive(ROOT / "var" / "template.lock"):
+        server.ensure_role(PORTAL_ROLE)
+        server.ensure_acting_role(TESTER, acts_as=PORTAL_ROLE)
     yield server
     server.stop()
 
@@ -74,6 +80,8 @@ def template_database(postgres: LocalPostgres, tmp_path_factory: pytest.TempPath
             with app.app_context():
                 alembic: Alembic = app.extensions["alembic"]
                 alembic.upgrade()
+                with sql.engine.begin() as connection:
+                    roles.grant(connection, PORTAL_ROLE)
                 for engine in sql.engines.values():
                     engine.dispose()
             postgres.rename_database(building, name)
@@ -108,7 +116,7 @@ def worker_database_url(postgres: LocalPostgres, template_database: str) -> Iter
     with _exclusive(ROOT / "var" / "template.lock"):
         postgres.drop_database(name)
         postgres.ensure_database(name, template=template_database)
-    yield postgres.url(name)
+    yield postgres.url(name, TESTER)
     postgres.drop_database(name)
 
 
@@ -179,7 +187,7 @@ def own_database(postgres: LocalPostgres, template_database: str, request: pytes
     with _exclusive(ROOT / "var" / "template.lock"):
         postgres.drop_database(name)
         postgres.ensure_database(name, template=template_database)
-    engine = database.make_engine(postgres.url(name), pool_size=20, max_overflow=40)
+    engine = database.make_engine(postgres.url(name, TESTER), pool_size=20, max_overflow=40)
     yield engine
     engine.dispose()
     postgres.drop_database(name)

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -46,11 +47,20 @@ def _transaction() -> Iterator[Session]:
 
 @click.command()
 def migrate() -> None:
-    """Bring the database to the newest schema."""
-    app = _app()
+    """Bring the database to the newest schema, as its owner where `DATABASE_OWNER_URL` names one, and give the portal's role its privileges."""
+    from portal.core import database, roles  # noqa: PLC0415
+    from portal.factory import create_app  # noqa: PLC0415
+    from portal.settings import load as load_settings  # noqa: PLC0415
+
+    settings = load_settings()
+    owner_url = settings.database_owner_url
+    app = create_app(replace(settings, database_url=owner_url or settings.database_url))
     logging.getLogger("alembic").setLevel(logging.WARNING)
     with app.app_context():
         app.extensions["alembic"].upgrade()
+    if owner_url is not None:
+        with database.make_engine(owner_url).begin() as connection:
+            roles.grant(connection, settings.database_role)
 
 
 @click.group()

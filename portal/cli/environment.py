@@ -15,6 +15,7 @@ from portal.core.local_postgres import LocalPostgres
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DEFAULT_PORT = 8000
+OWNER = "portal_owner"
 PORTS = ("portal", "proxy", "hub_api", "hub", "proxy_api", "stripe")
 SECRETS = (
     "PORTAL_SECRET_KEY",
@@ -40,6 +41,11 @@ class LocalEnvironment:
     variables: Mapping[str, str]
     ports: Mapping[str, int]
     postgres: LocalPostgres | None
+
+    @property
+    def owner_variables(self) -> dict[str, str]:
+        """Return what `migrate` alone knows beside them: who owns the portal's tables."""
+        return {"DATABASE_OWNER_URL": self.postgres.url("portal", OWNER)} if self.postgres is not None else {}
 
     @property
     def portal_url(self) -> str:
@@ -140,9 +146,11 @@ def _databases(var_dir: Path) -> tuple[dict[str, str], LocalPostgres | None]:
         hub = os.environ.get("HUB_DATABASE_URL") or os.environ["DATABASE_URL"].rsplit("/", 1)[0] + "/hub"
         return {"HUB_DATABASE_URL": hub}, None
     postgres = LocalPostgres(var_dir / "postgres")
-    for name in ("portal", "hub"):
+    for name in ("portal", OWNER, "hub"):
         postgres.ensure_role(name)
-        postgres.ensure_database(name, owner=name)
+    postgres.ensure_database("hub", owner="hub")
+    if not postgres.ensure_database("portal", owner=OWNER):
+        postgres.hand_over("portal", old="portal", new=OWNER)
     urls = {
         "DATABASE_URL": postgres.url("portal", "portal"),
         "HUB_DATABASE_URL": postgres.url("hub", "hub").replace("postgresql://", "postgresql+psycopg://", 1),

@@ -39,7 +39,7 @@ def run(var_dir: Path, *, port: int | None, load_demo: bool) -> int:
     environment = prepare(var_dir, wanted_port=port)
     supervisor = _supervisor(environment.variables, var_dir)
     try:
-        _command(environment, "migrate")
+        _command(environment, "migrate", extra=environment.owner_variables)
         if load_demo:
             _command(environment, "demo", "load", "--if-empty")
         supervisor.start(children(environment))
@@ -122,8 +122,8 @@ def _supervisor(variables: Mapping[str, str], var_dir: Path) -> Supervisor:
     return Supervisor(environment=variables, log_dir=var_dir / "log", pid_file=var_dir / "processes.json", cwd=ROOT)
 
 
-def _command(environment: LocalEnvironment, *arguments: str, timeout_s: float = 300) -> None:
-    subprocess.run([sys.executable, "-m", "portal.cli", *arguments], env=dict(environment.variables), cwd=ROOT, check=True, timeout=timeout_s)
+def _command(environment: LocalEnvironment, *arguments: str, timeout_s: float = 300, extra: Mapping[str, str] | None = None) -> None:
+    subprocess.run([sys.executable, "-m", "portal.cli", *arguments], env={**environment.variables, **(extra or {})}, cwd=ROOT, check=True, timeout=timeout_s)
 
 
 def _listens(port: int):  # type: ignore[no-untyped-def]  # noqa: ANN202 -- a closure for Child.is_ready

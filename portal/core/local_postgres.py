@@ -45,6 +45,12 @@ class LocalPostgres:
         if not self._one("SELECT 1 FROM pg_roles WHERE rolname = %s", name):
             self._execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(_checked(name))))
 
+    def ensure_acting_role(self, name: str, *, acts_as: str) -> None:
+        """Create a superuser for tests who acts with another role's privileges until it says `SET ROLE NONE`."""
+        self.ensure_role(name)
+        self._execute(sql.SQL("ALTER ROLE {} SUPERUSER").format(sql.Identifier(name)))
+        self._execute(sql.SQL("ALTER ROLE {} SET role = {}").format(sql.Identifier(name), sql.Identifier(acts_as)))
+
     def ensure_database(self, name: str, owner: str = "postgres", template: str = "template0") -> bool:
         """Create a database from a template, unless it exists; return whether it was created."""
         if self._one("SELECT 1 FROM pg_database WHERE datname = %s", name):
@@ -52,6 +58,13 @@ class LocalPostgres:
         statement = sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {}")
         self._execute(statement.format(sql.Identifier(_checked(name)), sql.Identifier(owner), sql.Identifier(template)))
         return True
+
+    def hand_over(self, database: str, *, old: str, new: str) -> None:
+        """Give a database and all that a role owns in it to another role; a second time changes nothing."""
+        statement = sql.SQL("ALTER DATABASE {} OWNER TO {}").format(sql.Identifier(database), sql.Identifier(_checked(new)))
+        self._execute(statement)
+        with psycopg.connect(self._server.get_uri(database=database), autocommit=True) as connection:
+            connection.execute(sql.SQL("REASSIGN OWNED BY {} TO {}").format(sql.Identifier(old), sql.Identifier(new)))
 
     def drop_database(self, name: str) -> None:
         """Drop a database with all its connections, if it exists."""

@@ -160,6 +160,7 @@ CORRUPTIONS = {
     "a seal": (8, "DELETE FROM ledger_seal WHERE block = 2"),
     "a booking that was never sealed": (8, "DELETE FROM ledger_seal; DELETE FROM ledger_block WHERE number > 1"),
     "the guard of the journal": (8, "ALTER TABLE ledger_entry DISABLE TRIGGER ledger_entry_never_changed"),
+    "the privilege over the journal": (8, "GRANT UPDATE ON ledger_entry TO portal"),
     "the guard of what the hub saw": (8, "DROP TRIGGER observation_append_only ON observation"),
     "a month's closing": (9, "UPDATE wallet_month SET closing_ucr = closing_ucr + 1 WHERE month = '2026-11-01'"),
     "a month's opening": (9, "UPDATE wallet_month SET opening_ucr = opening_ucr + 1, closing_ucr = closing_ucr + 1 WHERE month = '2026-12-01'"),
@@ -178,6 +179,7 @@ def test_corrupts_one_kind_of_row_and_verify_names_it(db: Session, world: dict[s
     assert bad(db, now) == {}
     _unguard(db)
     assert db.execute(text(statement)).rowcount != 0, "the corruption must change something"  # type: ignore[attr-defined]
+    db.execute(text("SET LOCAL ROLE portal"))
     found = bad(db, now)
     assert number in found
     assert any(character.isdigit() for character in found[number]) or "asset CRED" in found[number] or found[number].startswith("table ")
@@ -185,6 +187,7 @@ def test_corrupts_one_kind_of_row_and_verify_names_it(db: Session, world: dict[s
 
 def _unguard(db: Session) -> None:
     """Take triggers and constraints away, in this test's transaction: what a person at the database could do."""
+    db.execute(text("SET LOCAL ROLE NONE"))
     db.execute(text("SET LOCAL session_replication_role = replica"))
     names = text(
         "SELECT conrelid::regclass::text, conname FROM pg_constraint WHERE contype IN ('c', 'x', 'u') AND conrelid::regclass::text IN"
@@ -220,6 +223,7 @@ REFUSED = {
 def test_the_database_refuses_by_itself(db: Session, world: dict[str, uuid.UUID], message: str) -> None:
     def break_in() -> None:
         with db.begin_nested():
+            db.execute(text("SET LOCAL ROLE NONE"))  # even the owner, who has every privilege
             db.execute(text(REFUSED[message]))
             db.execute(text("SET CONSTRAINTS ALL IMMEDIATE"))
 

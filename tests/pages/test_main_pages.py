@@ -29,7 +29,7 @@ from portal.factory import create_app
 from portal.identity import queries as identity
 from portal.projects import queries as projects
 from tests.chromium import SPILLS, chromium
-from tests.conftest import ROOT, LocalPostgres, make_settings
+from tests.conftest import ROOT, TESTER, LocalPostgres, make_settings
 from tests.factories import identity as factory
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("main-pages")]
@@ -49,8 +49,8 @@ def site(postgres: LocalPostgres, template_database: str, tmp_path_factory: pyte
     name = f"pages_{os.getpid()}"
     postgres.drop_database(name)
     postgres.ensure_database(name, template=template_database)
-    app = create_app(make_settings(postgres.url(name), tmp_path_factory.mktemp("pages")), PORTAL_HOST=None)
-    engine = database.make_engine(postgres.url(name))
+    app = create_app(make_settings(postgres.url(name, TESTER), tmp_path_factory.mktemp("pages")), PORTAL_HOST=None)
+    engine = database.make_engine(postgres.url(name, TESTER))
     number = _populate(engine)
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)

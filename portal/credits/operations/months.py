@@ -57,8 +57,7 @@ def close(db: Session, *, month: date, by: Actor, now: datetime) -> int:
 
     Bookings wait while it is closed, and those after it are refused before its end by a trigger.
     """
-    db.execute(text("LOCK TABLE ledger_month IN SHARE ROW EXCLUSIVE MODE"))
-    db.execute(text("LOCK TABLE ledger_transaction IN SHARE MODE"))
+    db.execute(text("SELECT lock_journal()"))
     if month != next_month(db, now=now):
         raise NotOver
     previous = db.execute(select(LedgerMonth.month).order_by(LedgerMonth.month.desc()).limit(1)).scalar_one_or_none()

@@ -22,6 +22,18 @@ _VALUES = ", ".join(f"('{table}', '{trigger}')" for table, trigger in _GUARDED.i
 CHECKS = [
     Check(
         8,
+        "its rows could be changed: the portal's role has a privilege that only the tables' owner has",
+        "pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace",
+        f"""
+        SELECT 'table ' || g.name FROM (VALUES {_VALUES}) g(name, trigger) JOIN pg_class c ON c.oid = CAST(g.name AS regclass)
+        JOIN pg_roles r ON r.rolname = current_user
+        WHERE c.relowner <> r.oid AND NOT r.rolsuper AND (
+            has_table_privilege(c.oid, 'UPDATE') OR has_table_privilege(c.oid, 'DELETE') OR has_table_privilege(c.oid, 'TRUNCATE')
+        ) ORDER BY 1 LIMIT 1
+        """,  # noqa: S608 -- constants of this module
+    ),
+    Check(
+        8,
         "its rows could be changed: the trigger that refuses it is gone or switched off",
         "pg_trigger WHERE tgname LIKE '%never_changed' OR tgname LIKE '%append_only' OR tgname LIKE '%_kept'",
         f"""
