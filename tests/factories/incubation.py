@@ -192,5 +192,4 @@ def many_applications(db: Session, world: CallWorld, *, count: int, now: datetim
     """
     parameters = {"epoch_ms": int(now.timestamp() * 1000), "call_id": world.id, "form_id": form_id, "now": now, "tag": tag}
     db.execute(text(applications_sql), parameters)
-    db.execute(text("ANALYZE program_application"))
-    db.execute(text("ANALYZE person"))
+    db.execute(text("SET LOCAL ROLE NONE; ANALYZE program_application; ANALYZE person; RESET ROLE"))

@@ -193,7 +193,9 @@ def vacuum(engine: Engine) -> None:
     seen_by_all = "SELECT relallvisible >= relpages FROM pg_class WHERE relname = 'program_application'"
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         for _ in range(100):
+            connection.execute(text("SET ROLE NONE"))
             connection.execute(text("VACUUM ANALYZE"))
+            connection.execute(text("RESET ROLE"))
             if connection.execute(text(seen_by_all)).scalar_one():
                 return
             time.sleep(0.1)
