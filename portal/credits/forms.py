@@ -4,10 +4,11 @@ from datetime import date
 from typing import Any
 
 from flask_babel import gettext, lazy_gettext
-from wtforms import DateField, Field, SelectField, StringField
+from wtforms import DateField, Field, HiddenField, SelectField, StringField
 from wtforms.validators import DataRequired, Length, Optional, ValidationError
 
 from portal.core.quantities import NotAQuantity, parse_credits
+from portal.credits.rules.costs import MAX_PROVEN_S
 from portal.credits.rules.thresholds import MOST_DAYS, MOST_IDLE_DAYS
 from portal.web.forms import Form, stripped
 
@@ -29,13 +30,13 @@ class CreditsField(StringField):
 
 
 class CountField(StringField):
-    """A whole number in plain digits from 1 on; `count` holds it, None until it reads well or when nothing is there."""
+    """A whole number in plain digits from `least` to `most`; `count` holds it, None until it reads well or when nothing is there."""
 
     count: int | None = None
 
-    def __init__(self, *args: Any, most: int, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, most: int, least: int = 1, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.most = most
+        self.most, self.least = most, least
 
     def pre_validate(self, form: Any) -> None:
         """Read the number."""
@@ -43,8 +44,8 @@ class CountField(StringField):
         text = (self.data or "").strip()
         if not text:
             return
-        if not (text.isascii() and text.isdecimal() and len(text) <= 6 and 1 <= int(text) <= self.most):
-            raise ValidationError(gettext("Enter a whole number from 1 to %(most)s.", most=self.most))
+        if not (text.isascii() and text.isdecimal() and len(text) <= 8 and self.least <= int(text) <= self.most):
+            raise ValidationError(gettext("Enter a whole number from %(least)s to %(most)s.", least=self.least, most=self.most))
         self.count = int(text)
 
 
@@ -91,6 +92,23 @@ class MoveForm(Form):
 
 class ExtendForm(Form):
     expires_on = DateField(lazy_gettext("New last day"), validators=_required())
+    reason = StringField(lazy_gettext("Reason"), filters=[stripped], validators=[*_required(), Length(max=400)])
+
+
+class SupplementForm(Form):
+    amount = CreditsField(lazy_gettext("Amount, in credits"), validators=_required())
+    expires_on = DateField(lazy_gettext("Last day"), validators=_required())
+
+
+class CorrectForm(Form):
+    kept = CountField(lazy_gettext("Seconds that stay charged"), least=0, most=MAX_PROVEN_S, filters=[stripped], validators=_required())
+    reason = StringField(lazy_gettext("Reason"), filters=[stripped], validators=[*_required(), Length(max=400)])
+    seen = HiddenField()
+
+
+class WriteOffForm(Form):
+    amount = CreditsField(lazy_gettext("Amount, in credits"), validators=_required())
+    reason = StringField(lazy_gettext("Reason"), filters=[stripped], validators=[*_required(), Length(max=400)])
 
 
 class RevokeForm(Form):

@@ -15,6 +15,7 @@ class Permission(StrEnum):
     DECIDE_GRANT = "decide_grant"
     CLOSE_MONTH = "close_month"
     CHANGE_LOT = "change_lot"
+    ADJUST = "adjust"
 
 
 HOLDERS: PermissionTable = {
@@ -24,5 +25,6 @@ HOLDERS: PermissionTable = {
     Permission.GIVE_GRANT: frozenset({Role.FINANCE, Role.ADMINISTRATOR}),
     Permission.DECIDE_GRANT: frozenset({Role.FINANCE, Role.ADMINISTRATOR}),
     Permission.CHANGE_LOT: frozenset({Role.FINANCE, Role.ADMINISTRATOR}),
+    Permission.ADJUST: frozenset({Role.FINANCE, Role.ADMINISTRATOR}),
     Permission.CLOSE_MONTH: frozenset({Role.FINANCE, Role.ADMINISTRATOR}),
 }

@@ -54,6 +54,33 @@ GRANT_REQUEST = Machine(
 )
 
 
+class AdjustmentKind(StrEnum):
+    """What finance changes by hand: a charge given back, a debt written off, a later end of a lot."""
+
+    CORRECTION = "correction"
+    WRITE_OFF = "write_off"
+    EXTENSION = "extension"
+
+
+class AdjustmentState(StrEnum):
+    """An adjustment that takes two people waits for the second; any other is booked at once."""
+
+    WAITING = "waiting"
+    BOOKED = "booked"
+    DECLINED = "declined"
+    WITHDRAWN = "withdrawn"
+
+
+ADJUSTMENT = Machine(
+    AdjustmentState,
+    [
+        ("approve", [AdjustmentState.WAITING], AdjustmentState.BOOKED, N_("Approve")),
+        ("decline", [AdjustmentState.WAITING], AdjustmentState.DECLINED, N_("Decline")),
+        ("withdraw", [AdjustmentState.WAITING], AdjustmentState.WITHDRAWN, N_("Withdraw")),
+    ],
+)
+
+
 class LoanState(StrEnum):
     """Lent credits go back once."""
 

@@ -50,6 +50,10 @@ class ModelSession:
     booked: int = 0
     debt: int = 0
     lost: int = 0
+    lifted: int = 0
+    back: int = 0
+    forgiven_from: int | None = None
+    takes: list[list[Any]] = field(default_factory=list)  # [lot, amount], in the order in which they were taken
     state: str = "open"
     windows: list[ModelWindow] = field(default_factory=list)
 
@@ -153,6 +157,31 @@ class Model:
                     session.windows += windows
                     session.covered = windows[-1].ends if windows else session.covered
             session.due = session.next_due()
+        for session in due:
+            self.keep(session)
+
+    def forgive(self, session: ModelSession, from_s: int) -> int:
+        """Give back what is charged from a second on: the session's own debt, then its lots, the last taken first; the rest was the hub's."""
+        amount = given = session.booked - cost(session.rate, from_s) - session.back
+        if amount <= 0:
+            return 0
+        lifted = min(amount, session.debt - session.lifted)
+        session.lifted += lifted
+        amount -= lifted
+        for take in reversed(session.takes):
+            part = min(take[1], amount)
+            take[1] -= part
+            take[0].avail += part
+            take[0].used -= part
+            amount -= part
+        session.back += given
+        session.forgiven_from = from_s
+        return given
+
+    def keep(self, session: ModelSession) -> None:
+        """What is proven later of a session that is forgiven from a second on is not charged either."""
+        if session.forgiven_from is not None and session.state != "open":
+            self.forgive(session, session.forgiven_from)
 
     def book(self, session: ModelSession, window: ModelWindow, until: int) -> None:
         """Book a window's use and give the rest of it back."""
@@ -169,6 +198,7 @@ class Model:
                 part[1] -= taken
                 part[0].held -= taken
                 part[0].used += taken
+                session.takes.append([part[0], taken])
                 amount -= taken
         self.give_back(window)
         session.windows.remove(window)
@@ -200,6 +230,7 @@ class Model:
                 taken = min(lot.avail, amount)
                 lot.avail -= taken
                 lot.used += taken
+                session.takes.append([lot, taken])
                 amount -= taken
             owed = min(amount, room - session.debt)
             session.debt += owed

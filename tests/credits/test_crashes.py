@@ -27,6 +27,7 @@ from portal.core.errors import DomainError
 from portal.core.ids import new_id
 from portal.core.quantities import credits_ucr
 from portal.credits.operations import (
+    adjustments,
     corrections,
     days,
     debts,
@@ -35,6 +36,7 @@ from portal.credits.operations import (
     meters,
     months,
     purchases,
+    requests,
     revocations,
     seal,
     transfers,
@@ -203,6 +205,34 @@ def _write_off(db: Session, world: World, now: datetime) -> object:
     return debts.write_off(db, write_off_id=world["id"], wallet_id=world["wallet"], now=now + HOUR, **terms)
 
 
+def _corrected_by_hand(db: Session, world: World, now: datetime) -> object:
+    what = {"session_id": world["session"], "generation": 1, "from_s": 300, "reason": "Hub's fault"}
+    return adjustments.correct(db, adjustment_id=world["id"], **what, by=world["by"], now=now + HOUR)
+
+
+def _write_off_asked(db: Session, now: datetime) -> World:
+    world = _indebted(db, now)
+    terms = {"amount_ucr": credits_ucr(1) // 2, "reason": "Hub's fault", "by": world["by"], "now": now + HOUR}
+    adjustments.write_off(db, adjustment_id=world["id"], wallet_id=world["wallet"], **terms)
+    return world
+
+
+def _extension_asked(db: Session, now: datetime) -> World:
+    world = _wallet(db, now, credits_=9000) | {"by": _officer(db, now), "second": _officer(db, now)}
+    terms = {"expires_at": now + timedelta(days=60), "reason": "Moved", "by": world["by"], "now": now}
+    adjustments.extend(db, adjustment_id=world["id"], lot_id=world["lot"], **terms)
+    return world
+
+
+def _approve(db: Session, world: World, now: datetime) -> object:
+    return adjustments.approve(db, adjustment_id=world["id"], by=world["second"], now=now + HOUR)
+
+
+def _supplement(db: Session, world: World, now: datetime) -> object:
+    terms = {"amount_ucr": credits_ucr(5), "expires_at": now + timedelta(days=60), "by": make.TESTS, "now": now}
+    return requests.supplement(db, grant_id=world["id"], lot_id=world["lot"], **terms)
+
+
 COMMANDS = {
     "grant": Command(lambda db, now: _wallet(db, now) | {"fund": make.fund(db, now=now)}, _grant),
     "authorise": Command(_wallet, _authorise),
@@ -236,6 +266,10 @@ COMMANDS = {
     ),
     "debt paid by a purchase": Command(_owing_bought, _issue, HOUR),
     "write off": Command(_indebted, _write_off),
+    "correct by hand": Command(lambda db, now: _settled(db, now) | {"by": _officer(db, now)}, _corrected_by_hand),
+    "write off asked for and approved": Command(_write_off_asked, _approve),
+    "extension asked for and approved": Command(_extension_asked, _approve),
+    "supplement": Command(_wallet, _supplement),
 }
 
 
@@ -252,6 +286,7 @@ def summary(db: Session, world: World) -> dict[str, list[Any]]:
         "meters": "SELECT state, proven_s, booked_s, booked_ucr, window_count, capture_count, debt_ucr, written_off_ucr, corrected_ucr, next_rate_ucr_per_hour"
         " FROM meter WHERE wallet_id = ANY(:ids)",
         "holds": "SELECT window_number, amount_ucr, captured_ucr, released_ucr, state FROM hold WHERE wallet_id = ANY(:ids)",
+        "adjustments": "SELECT kind, state, amount_ucr, takes_two FROM adjustment WHERE wallet_id = ANY(:ids)",
         "purchases": "SELECT p.state, p.gross_minor, (SELECT count(*) FROM document d WHERE d.purchase_id = p.id), (SELECT count(*) FROM refund r WHERE r.purchase_id = p.id),"
         " (SELECT count(*) FROM dispute d WHERE d.purchase_id = p.id), (SELECT count(*) FROM cash_transaction c WHERE c.purchase_id = p.id)"
         " FROM purchase p WHERE p.wallet_id = ANY(:ids)",
@@ -370,6 +405,10 @@ BOOKS = {
     "disputed": {"freeze"},
     "debt paid by a purchase": {"repayment"},
     "write off": {"write_off"},
+    "correct by hand": {"correction"},
+    "write off asked for and approved": {"write_off"},
+    "extension asked for and approved": {"transfer"},
+    "supplement": {"grant"},
 }
 
 

@@ -98,8 +98,8 @@ def test_members_and_finance_do_not_move_a_projects_credits(client: FlaskClient,
 def test_finance_gives_a_later_end_and_takes_back(client: FlaskClient, scene: Scene) -> None:
     people.sign_in(client, scene.officer)
     later = (clock.now() + timedelta(days=90)).date().isoformat()
-    assert client.post(f"{scene.url}/extend", data=people.csrf(client) | {"expires_on": "2020-01-01"}).status_code == 422
-    assert client.post(f"{scene.url}/extend", data=people.csrf(client) | {"expires_on": later}).status_code == 303
+    assert client.post(f"{scene.url}/extend", data=people.csrf(client) | {"expires_on": "2020-01-01", "reason": "A delay of ours"}).status_code == 422
+    assert client.post(f"{scene.url}/extend", data=people.csrf(client) | {"expires_on": later, "reason": "A delay of ours"}).status_code == 303
     assert scene.balances() == (100, 0)
     fresh = f"/wallets/{scene.one}/lots/{scene.number(scene.one)}"
     assert client.post(f"{fresh}/revoke", data=people.csrf(client) | {"reason": " "}).status_code == 422

@@ -17,7 +17,7 @@ from portal.core.database import make_sessions, transaction
 from portal.core.ids import new_id
 from portal.core.quantities import charge_ucr
 from portal.credits import queries, verify
-from portal.credits.operations import expiry, grants, meters
+from portal.credits.operations import corrections, expiry, grants, meters
 from tests.credits.model import Model, ModelLot, ModelSession
 from tests.factories import credits as make
 
@@ -169,6 +169,24 @@ class LedgerMachine(RuleBasedStateMachine):
         for _ in range(times):
             self.do(lambda db: meters.settle(db, session_id=session.name, generation=1, proven_s=ran, ended_at=self.at(self.now), now=self.at(self.now)))
         self.model.close(session)
+        self.model.keep(session)
+        self.do(self.compare)
+
+    @precondition(lambda self: self.has("settled"))
+    @rule(data=st.data(), kept=st.sampled_from([0, 1, 60, 450, 899, 900, 2000]), times=st.integers(1, 2))
+    def forgive(self, data: Any, kept: int, times: int) -> None:
+        """Give back the tail of a settled session, by rule or by finance: twice is once."""
+        session = self.pick(data, "settled")
+        most = session.booked_s if session.forgiven_from is None else session.forgiven_from
+        from_s = min(kept, most, session.booked_s)
+        expected = self.model.forgive(session, from_s)
+        for time in range(times):
+            given = self.do(
+                lambda db: corrections.forgive_from(
+                    db, session_id=session.name, generation=1, from_s=from_s, reason="idle", by=make.TESTS, now=self.at(self.now)
+                )
+            )
+            assert given == (expected if time == 0 else 0)
         self.do(self.compare)
 
     @precondition(lambda self: self.has("open"))
@@ -191,7 +209,7 @@ class LedgerMachine(RuleBasedStateMachine):
         found = queries.balance(db, self.wallet_id, now=self.at(self.now))
         held, free = self.model.balance(self.now)
         assert (found.held_ucr, found.free_ucr, found.balance_ucr) == (held, free, held + free)
-        assert found.debt_ucr == sum(session.debt for session in self.model.sessions)
+        assert found.debt_ucr == sum(session.debt - session.lifted for session in self.model.sessions)
         costs = queries.session_costs(db, [session.name for session in self.model.sessions], now=self.at(self.now))
         for session in self.model.sessions:
             cost = costs[session.name]
@@ -211,7 +229,7 @@ class LedgerMachine(RuleBasedStateMachine):
         found = queries.statement(db, self.wallet_id, starts_at=BASE, ends_at=self.at(self.now + 1), now=self.at(self.now))
         assert found.opening_ucr + sum(line.amount_ucr for line in found.lines) == found.closing_ucr
         assert found.closing_ucr == sum(lot.avail + lot.held for lot in self.model.lots)
-        assert sum(line.debt_ucr for line in found.lines) == sum(session.debt for session in self.model.sessions)
+        assert sum(line.debt_ucr for line in found.lines) == sum(session.debt - session.lifted for session in self.model.sessions)
         used = sum(-line.amount_ucr + line.debt_ucr + line.written_off_ucr for line in found.lines if line.operation == "capture")
         assert used == sum(session.booked for session in self.model.sessions)
 

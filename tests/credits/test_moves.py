@@ -186,6 +186,31 @@ def test_idle_tail_goes_back_where_it_came_from_last_taken_first(db: Session, no
     assert free(db, wallet_id, end) == credits_ucr(2)
 
 
+def test_a_refund_follows_the_recorded_order_backwards_also_where_lots_take_turns(db: Session, now: datetime) -> None:
+    """A lot that comes later and ends sooner is spent between two windows of the other; each gets back what it gave, the last first."""
+    wallet_id = make.wallet(db, now=now)
+    long = make.lot(db, wallet_id, now=now, amount_ucr=credits_ucr(10), days=30)
+    session_id = make.meter(db, wallet_id, now=now)
+    soon = make.lot(db, wallet_id, now=now, amount_ucr=credits_ucr(1), days=2)
+    for minute in range(11, 41, 5):
+        at = now + timedelta(minutes=minute)
+        meters.record_proven(db, [make.proven(session_id, started_at=now, proven_s=60 * minute)], now=at)
+        meters.roll_due(db, now=at)
+    end = now + timedelta(seconds=2400)
+    meters.settle(db, session_id=session_id, generation=1, proven_s=2400, ended_at=end, now=end)
+
+    def left() -> dict[uuid.UUID, int]:
+        query = "SELECT l.id, a.balance_ucr FROM lot l JOIN ledger_account a ON a.id = l.available_account_id"
+        return {row.id: row.balance_ucr for row in db.execute(text(query))}
+
+    assert left() == {long: credits_ucr(10) - charge_ucr(RATE, 900) - charge_ucr(RATE, 600), soon: 0}
+    given_ucr = corrections.forgive_from(db, session_id=session_id, generation=1, from_s=1350, reason="idle", by=make.TESTS, now=end)
+    half_ucr = given_ucr - charge_ucr(RATE, 600)
+    assert left() == {long: credits_ucr(10) - charge_ucr(RATE, 900), soon: half_ucr}
+    corrections.forgive_from(db, session_id=session_id, generation=1, from_s=450, reason="more", by=make.TESTS, now=end)
+    assert left() == {long: credits_ucr(10) - charge_ucr(RATE, 450), soon: credits_ucr(1)}
+
+
 def test_running_session_is_not_corrected(db: Session, now: datetime) -> None:
     wallet_id = make.wallet(db, now=now)
     make.lot(db, wallet_id, now=now)

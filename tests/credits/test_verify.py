@@ -8,13 +8,15 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from portal.core.access import Role
 from portal.core.ids import new_id
 from portal.core.quantities import credits_ucr
-from portal.credits import verify
-from portal.credits.operations import cash, corrections, expiry, meters, months, purchases, revocations, seal, transfers
+from portal.credits import queries, verify
+from portal.credits.operations import adjustments, cash, corrections, expiry, meters, months, purchases, requests, revocations, seal, transfers
 from portal.credits.operations import days as sums
 from portal.credits.states import CashAccount, Currency
 from tests.factories import credits as make
+from tests.factories import identity as people
 
 
 @pytest.fixture
@@ -64,8 +66,24 @@ def _moved(db: Session, now: datetime, end: datetime) -> None:
     purchases.issue(db, purchase_id=purchase_id, **terms)
     purchases.adjust(db, purchase_id=purchase_id, clawed_ucr=credits_ucr(8), frozen_ucr=0, by=make.TESTS, now=end)
     purchases.adjust(db, purchase_id=purchase_id, clawed_ucr=credits_ucr(4), frozen_ucr=credits_ucr(2), by=make.TESTS, now=end)
+    _adjusted(db, now, end)
     lines = {CashAccount.PSP_CLEARING: 12000, CashAccount.DEFERRED: -10000, CashAccount.TAX: -2000}
     cash.book(db, key="paid:1", operation="payment", currency=Currency.MAD, lines=lines, reference="pi", purchase_id=purchase_id, by=make.TESTS, now=end)
+
+
+def _adjusted(db: Session, now: datetime, end: datetime) -> None:
+    """A supplement, a charge that finance corrected, and a debt that two people wrote off."""
+    wallet_id, (one, two) = make.wallet(db, now=now), [people.person(db, roles=[Role.FINANCE], now=now).actor for _ in range(2)]
+    first = make.lot(db, wallet_id, now=now, amount_ucr=credits_ucr(1), days=0.1)
+    requests.supplement(db, grant_id=new_id(), lot_id=first, amount_ucr=credits_ucr(1), expires_at=now + timedelta(hours=4), by=make.TESTS, now=now)
+    session_id = make.meter(db, wallet_id, now=now)
+    meters.settle(db, session_id=session_id, generation=1, proven_s=2400, ended_at=now + timedelta(seconds=2400), now=end)
+    owed_ucr = queries.balance(db, wallet_id, now=end).debt_ucr
+    terms = {"wallet_id": wallet_id, "amount_ucr": owed_ucr - 9, "reason": "Our outage", "by": one, "now": end}
+    adjustments.write_off(db, adjustment_id=(written_off := new_id()), **terms)
+    adjustments.approve(db, adjustment_id=written_off, by=two, now=end)
+    what = {"session_id": session_id, "generation": 1, "from_s": 2000, "reason": "A fault of ours"}
+    adjustments.correct(db, adjustment_id=new_id(), **what, by=one, now=end)
 
 
 def bad(db: Session, now: datetime) -> dict[int, str]:
@@ -78,7 +96,7 @@ def test_a_sound_ledger_verifies_and_says_how_much_was_read(db: Session, world: 
     assert [result.first_bad for result in results] == [None] * 10
     assert min(result.rows_checked for result in results) > 0
     kinds = set(db.execute(text("SELECT operation FROM ledger_transaction")).scalars())
-    assert kinds == {"grant", "hold", "capture", "release", "expiry", "purchase", "clawback", "freeze", "transfer", "revoke", "correction"}
+    assert kinds == {"grant", "hold", "capture", "release", "expiry", "purchase", "clawback", "freeze", "transfer", "revoke", "correction", "write_off"}
     assert db.execute(text("SELECT count(*) FROM meter WHERE debt_ucr > 0 AND written_off_ucr > 0")).scalar_one() == 1
 
 
@@ -104,6 +122,9 @@ CORRUPTIONS = {
     "a window's end": (4, "UPDATE hold SET ends_at = ends_at + interval '1 second' WHERE window_number = 1"),
     "an open hold of a closed session": (4, "UPDATE meter SET state = 'settled', closed_at = now() WHERE state = 'open'"),
     "a session that never started": (4, "UPDATE meter SET started_at = NULL, proven_s = 0, booked_s = 0, windows_end_at = '2000-01-01' WHERE state = 'open'"),
+    "a supplement's purpose": (3, "UPDATE lot SET purpose = 'Another' WHERE supplements_lot_id IS NOT NULL"),
+    "what was written off": (10, "UPDATE adjustment SET amount_ucr = amount_ucr + 1 WHERE kind = 'write_off'"),
+    "what finance gave back": (10, "UPDATE adjustment SET amount_ucr = amount_ucr + 1 WHERE kind = 'correction'"),
     "a lot's validity": (5, "UPDATE lot SET effective_at = effective_at + interval '1 minute'"),
     "a lot's expiry": (5, "UPDATE lot SET expires_at = effective_at + interval '1 minute'"),
     "a lot's classes": (5, "UPDATE lot SET classes = ARRAY['cpu']"),
@@ -191,7 +212,7 @@ def _unguard(db: Session) -> None:
     db.execute(text("SET LOCAL session_replication_role = replica"))
     names = text(
         "SELECT conrelid::regclass::text, conname FROM pg_constraint WHERE contype IN ('c', 'x', 'u') AND conrelid::regclass::text IN"
-        " ('ledger_account', 'ledger_transaction', 'ledger_entry', 'lot', 'meter', 'meter_segment', 'hold', 'hold_share', 'fund', 'cash_entry', 'lot_revocation')"
+        " ('ledger_account', 'ledger_transaction', 'ledger_entry', 'lot', 'meter', 'meter_segment', 'hold', 'hold_share', 'fund', 'cash_entry', 'lot_revocation', 'adjustment')"
     )
     for table, constraint in db.execute(names).all():
         db.execute(text(f"ALTER TABLE {table} DROP CONSTRAINT {constraint}"))

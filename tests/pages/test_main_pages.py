@@ -93,6 +93,10 @@ class Site:
             (people.APPLICANT, f"/calls/{OPEN_CALL}"),
             (people.APPLICANT, "/applications"),
             (people.FINANCE, "/funds"),
+            (people.FINANCE, "/grant-requests"),
+            (people.FINANCE, "/wallets/p-1/write-off"),
+            (people.FINANCE, "/wallets/p-1/lots/1/supplement"),
+            (people.FINANCE, "/wallets/p-1/lots/1/extend"),
             (people.STAFF, f"/programme/calls/{OPEN_CALL}/applications"),
             (people.SECOND_REVIEWER, "/reviews"),
         ]

@@ -1,15 +1,16 @@
 """Tables of the ledger; private to the domain."""
 
+from portal.credits.models.adjustments import Adjustment
 from portal.credits.models.cash import CashEntry, CashTransaction
 from portal.credits.models.closing import LedgerBlock, LedgerMonth, LedgerSeal, LotDay, StatementExport, SummedDay, WalletMonth
 from portal.credits.models.events import CreditLoan, Incident, LotRevocation
 from portal.credits.models.ledger import Fund, GrantRequest, LedgerAccount, LedgerEntry, LedgerTransaction, Lot, Wallet
-from portal.credits.models.meters import MAX_PROVEN_S, MAX_RATE_UCR_PER_HOUR, Hold, HoldShare, Meter, MeterSegment
+from portal.credits.models.meters import MAX_RATE_UCR_PER_HOUR, Hold, HoldShare, Meter, MeterSegment
 from portal.credits.models.pacing import CreditDigest, CreditWarning, CreditWatch
 
 __all__ = [
-    "MAX_PROVEN_S",
     "MAX_RATE_UCR_PER_HOUR",
+    "Adjustment",
     "CashEntry",
     "CashTransaction",
     "CreditDigest",

@@ -149,7 +149,8 @@ class Wallet(Base):
 class Lot(Base):
     """Credits that came in one piece, and their terms; from a fund or from a purchase. A trigger refuses every change.
 
-    origin: how it came. A lot that another lot's credits moved into (transfer, extension) names its source.
+    origin: how it came. A lot that another lot's credits moved into (transfer, extension) names its source. supplements:
+    the first grant of the same fund and purpose that this one adds to.
     """
 
     __tablename__ = "lot"
@@ -160,6 +161,7 @@ class Lot(Base):
     fund_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("fund.id"))
     purchase_id: Mapped[uuid.UUID | None]
     source_lot_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("lot.id"))
+    supplements_lot_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("lot.id"))
     origin: Mapped[str]
     purpose: Mapped[str]
     classes: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
@@ -182,6 +184,7 @@ class Lot(Base):
         CheckConstraint("(fund_id IS NULL) = (purchase_id IS NOT NULL)", name="fund_or_purchase"),
         CheckConstraint("is_bought = (purchase_id IS NOT NULL) AND is_bought = (origin = 'purchase')", name="bought_is_purchase"),
         CheckConstraint("(source_lot_id IS NOT NULL) = (origin IN ('transfer', 'extension'))", name="moved_has_source"),
+        CheckConstraint("supplements_lot_id IS NULL OR origin = 'grant'", name="supplement_is_grant"),
         CheckConstraint("issued_ucr > 0", name="issued_positive"),
         CheckConstraint("effective_at < expires_at", name="validity"),
         CheckConstraint("classes IS NULL OR cardinality(classes) > 0", name="classes_not_empty"),
@@ -189,6 +192,7 @@ class Lot(Base):
         Index("ix_lot__wallet", "wallet_id", "expires_at"),
         Index("ix_lot__fund", "fund_id", "id"),
         Index("ix_lot__source", "source_lot_id", postgresql_where=literal_column("source_lot_id IS NOT NULL")),
+        Index("ix_lot__supplements", "supplements_lot_id", postgresql_where=literal_column("supplements_lot_id IS NOT NULL")),
     )
 
 
@@ -200,6 +204,7 @@ class GrantRequest(Base):
     id: Mapped[PrimaryId]
     wallet_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("wallet.id"))
     fund_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("fund.id"))
+    supplements_lot_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("lot.id"))
     amount_ucr: Mapped[int]
     purpose: Mapped[str]
     classes: Mapped[list[str] | None] = mapped_column(ARRAY(Text))

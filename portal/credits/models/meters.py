@@ -9,10 +9,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.database import Base, PrimaryId
 from portal.core.states import state_check
+from portal.credits.rules.costs import MAX_PROVEN_S
 from portal.credits.states import HoldState, MeterState
 
 MAX_RATE_UCR_PER_HOUR = 1_000_000_000_000
-MAX_PROVEN_S = 90 * 86_400
 
 
 class Meter(Base):

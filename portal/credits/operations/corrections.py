@@ -5,7 +5,7 @@ reverse of the recorded order. What was written off for it stays written off.
 """
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable
 from datetime import datetime
 
 from sqlalchemy import select, update
@@ -30,6 +30,12 @@ class BadSecond(Invalid):
     """The second lies outside the session, or after what was given back before."""
 
     text = N_("Choose a moment within the session, not after what was given back already.")
+    field = "kept"
+
+
+def back_ucr(db: Session, *, session_id: uuid.UUID, generation: int, from_s: int) -> int:
+    """Return what `forgive_from` would give back; the wallet stays locked. Raises NotSettled, BadSecond, NotFound."""
+    return _back_ucr(work.locked(db, session_id, generation), from_s)
 
 
 def forgive_from(db: Session, *, session_id: uuid.UUID, generation: int, from_s: int, reason: str, by: Actor, now: datetime) -> int:
@@ -38,17 +44,29 @@ def forgive_from(db: Session, *, session_id: uuid.UUID, generation: int, from_s:
     Raises NotSettled, BadSecond, NotFound.
     """
     meter = work.locked(db, session_id, generation)
-    if meter.state == MeterState.OPEN:
-        raise NotSettled
-    if not 0 <= from_s <= meter.booked_s or (meter.forgiven_from_s is not None and from_s > meter.forgiven_from_s):
-        raise BadSecond
-    amount_ucr = meter.booked_ucr - meter.cost_ucr(from_s) - meter.corrected_ucr
+    amount_ucr = _back_ucr(meter, from_s)
     if amount_ucr <= 0:
         return 0
     _book(db, meter, amount_ucr, from_s, by=by, now=now)
     db.execute(update(Meter).where(Meter.id == meter.id).values(forgiven_from_s=from_s, corrected_ucr=meter.corrected_ucr + amount_ucr))
     audit.record(db, "corrected", "compute_session", session_id, by=by, now=now, amount=decimal_credits(amount_ucr), from_s=from_s, reason=reason)
     return amount_ucr
+
+
+def keep(db: Session, meters: Iterable[work.MeterWork], *, by: Actor, now: datetime) -> None:
+    """Give back what late evidence added to closed meters after the second from which they are not charged."""
+    for meter in meters:
+        if meter.forgiven_from_s is not None and meter.state != MeterState.OPEN:
+            terms = {"session_id": meter.session_id, "generation": meter.generation, "from_s": meter.forgiven_from_s}
+            forgive_from(db, **terms, reason="late_evidence", by=by, now=now)  # type: ignore[arg-type]
+
+
+def _back_ucr(meter: work.MeterWork, from_s: int) -> int:
+    if meter.state == MeterState.OPEN:
+        raise NotSettled
+    if not 0 <= from_s <= meter.booked_s or (meter.forgiven_from_s is not None and from_s > meter.forgiven_from_s):
+        raise BadSecond
+    return meter.booked_ucr - meter.cost_ucr(from_s) - meter.corrected_ucr
 
 
 def _book(db: Session, meter: work.MeterWork, amount_ucr: int, from_s: int, *, by: Actor, now: datetime) -> None:
@@ -72,8 +90,8 @@ def _book(db: Session, meter: work.MeterWork, amount_ucr: int, from_s: int, *, b
     debts.widen(db, meter.debt_account_id, -lifted_ucr)
 
 
-def _sources(db: Session, meter_id: uuid.UUID) -> Iterator[tuple[str, uuid.UUID, int]]:
-    """Give what the session's captures took, and corrections have not given back: (kind, account, amount), debt first, then the last taken first.
+def _sources(db: Session, meter_id: uuid.UUID) -> list[tuple[str, uuid.UUID, int]]:
+    """Return what the session's captures took, and corrections have not given back: (kind, account, amount), debt first, then the last taken first.
 
     An amount that came from a lot's held account goes back to what the lot has available.
     """
@@ -85,13 +103,23 @@ def _sources(db: Session, meter_id: uuid.UUID) -> Iterator[tuple[str, uuid.UUID,
         .join(Lot, (Lot.held_account_id == LedgerAccount.id) | (Lot.available_account_id == LedgerAccount.id), isouter=True)
         .where(LedgerTransaction.meter_id == meter_id, LedgerTransaction.operation.in_(["capture", "correction"]))
         .where(LedgerAccount.kind.in_(["debt_usage", "lot_held", "lot_available"]))
-        .order_by(LedgerEntry.id.desc())
+        .order_by(LedgerEntry.id)
     )
-    taken: dict[uuid.UUID, int] = {}
-    kinds: dict[uuid.UUID, str] = {}
+    taken: list[tuple[str, uuid.UUID, int]] = []
     for kind, account_id, available_id, amount_ucr in db.execute(query):
-        target_id = available_id if kind.startswith("lot_") else account_id
-        kinds[target_id] = "debt_usage" if kind == "debt_usage" else "lot"
-        taken[target_id] = taken.get(target_id, 0) - amount_ucr
-    for wanted in ("debt_usage", "lot"):
-        yield from ((wanted, target_id, amount) for target_id, amount in taken.items() if kinds[target_id] == wanted and amount > 0)
+        source = (kind, account_id) if kind == "debt_usage" else ("lot", available_id)
+        taken = _moved(taken, *source, -amount_ucr)
+    taken.reverse()
+    return [source for source in taken if source[0] == "debt_usage"] + [source for source in taken if source[0] != "debt_usage"]
+
+
+def _moved(taken: list[tuple[str, uuid.UUID, int]], kind: str, account_id: uuid.UUID, amount_ucr: int) -> list[tuple[str, uuid.UUID, int]]:
+    """Add what was taken from an account, or take away, from the last on, what was given back to it."""
+    if amount_ucr >= 0:
+        return [*taken, (kind, account_id, amount_ucr)]
+    left: list[tuple[str, uuid.UUID, int]] = []
+    for source in reversed(taken):
+        part_ucr = min(source[2], -amount_ucr) if source[1] == account_id else 0
+        amount_ucr += part_ucr
+        left.append((source[0], source[1], source[2] - part_ucr))
+    return [source for source in reversed(left) if source[2]]

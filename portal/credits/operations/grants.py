@@ -12,7 +12,7 @@ from portal.core import audit
 from portal.core.access import Actor
 from portal.core.errors import N_, Conflict, Invalid, NotFound, Refused
 from portal.core.quantities import MAX_UCR, UCR_PER_CREDIT, credits_ucr, decimal_credits
-from portal.credits.models import Fund, LedgerAccount
+from portal.credits.models import Fund, LedgerAccount, Lot
 from portal.credits.operations import journal, lots, wallets
 from portal.projects import relations as projects
 
@@ -82,6 +82,12 @@ class BadClasses(Invalid):
     field = "classes"
 
 
+class OtherTerms(Conflict):
+    """A supplement has the wallet, fund and purpose of the grant that it adds to."""
+
+    text = N_("A supplement keeps the fund and the purpose of the grant that it adds to.")
+
+
 def give(
     db: Session,
     *,
@@ -98,14 +104,16 @@ def give(
     priority: int = 100,
     approved_by: Actor | None = None,
     origin: Literal["grant", "make_good"] = "grant",
+    supplements_lot_id: uuid.UUID | None = None,
 ) -> uuid.UUID:
     """Make a lot and return its id; the same grant_id again returns the first one's lot.
 
-    classes: the charge classes it may pay, None for all. Above ALONE_UCR a person needs a second one, `approved_by`;
+    classes: the charge classes it may pay, None for all. supplements_lot_id: an earlier grant of the wallet, with the same
+    fund and purpose, that this one adds to; it takes that one's place in the order of spending. Above ALONE_UCR a person needs a second one, `approved_by`;
     our processes do not. Raises OverBudget, FundClosed, OverLargestGrant, OtherClasses,
-    OwnProject, NeedsSecondPerson, BadAmount, BadValidity, BadClasses, NotFound, KeyReused.
+    OwnProject, NeedsSecondPerson, OtherTerms, BadAmount, BadValidity, BadClasses, NotFound, KeyReused.
     """
-    body = {
+    body: dict[str, object] = {
         "wallet": wallet_id,
         "fund": fund_id,
         "amount": amount_ucr,
@@ -115,6 +123,8 @@ def give(
         "expires_at": expires_at.isoformat(),
         "priority": priority,
     }
+    if supplements_lot_id is not None:
+        body["supplements"] = supplements_lot_id
     wallet = wallets.lock_one(db, wallet_id)
     key = f"grant:{grant_id}"
     stored = journal.stored_result(db, key, body, by=by, now=now)
@@ -122,9 +132,12 @@ def give(
         return uuid.UUID(stored["lot_id"])
     check_terms(amount_ucr, classes, effective_at, expires_at, now)
     _check_people(db, wallet, amount_ucr, by, approved_by)
+    if supplements_lot_id is not None:
+        priority = _priority_of(db, supplements_lot_id, wallet_id, fund_id, purpose)
     issuance_id = _issuance_account(db, fund_id, amount_ucr, classes)
     terms = {"fund_id": fund_id, "purpose": purpose, "classes": body["classes"], "priority": priority, "effective_at": effective_at, "expires_at": expires_at}
-    lot_id, available_id = lots.open_lot(db, wallet_id=wallet_id, issued_ucr=amount_ucr, granted_at=now, is_bought=False, origin=origin, **terms)
+    came = {"issued_ucr": amount_ucr, "granted_at": now, "is_bought": False, "origin": origin, "supplements_lot_id": supplements_lot_id}
+    lot_id, available_id = lots.open_lot(db, wallet_id=wallet_id, **terms, **came)
     lines = [journal.Line(issuance_id, -amount_ucr), journal.Line(available_id, amount_ucr)]
     booking = journal.Booking(key, "grant", body, lines, {"lot_id": str(lot_id)}, wallet_id=wallet_id, lot_id=lot_id)
     journal.post(db, [booking], by=by, now=now)
@@ -149,6 +162,15 @@ def refuse_own_project(db: Session, project_id: uuid.UUID, people: set[uuid.UUID
     own = select(func.count()).select_from(projects.member).where(member.project_id == project_id, member.person_id.in_(people))
     if people and db.execute(own).scalar_one():
         raise OwnProject
+
+
+def _priority_of(db: Session, lot_id: uuid.UUID, wallet_id: uuid.UUID, fund_id: uuid.UUID, purpose: str) -> int:
+    """Return a first grant's priority. Raises OtherTerms unless it is of the same wallet, fund and purpose."""
+    same = (Lot.id == lot_id, Lot.wallet_id == wallet_id, Lot.fund_id == fund_id, Lot.purpose == purpose)
+    priority = db.execute(select(Lot.priority).where(*same)).scalar_one_or_none()
+    if priority is None:
+        raise OtherTerms
+    return priority
 
 
 def _check_people(db: Session, wallet: wallets.LockedWallet, amount_ucr: int, by: Actor, approved_by: Actor | None) -> None:

@@ -21,10 +21,10 @@ from portal.core.errors import N_, Conflict, Invalid, NotFound
 from portal.core.ids import new_id
 from portal.core.quantities import decimal_credits, short_credits
 from portal.credits import bulk
-from portal.credits.models import MAX_PROVEN_S, MAX_RATE_UCR_PER_HOUR, Meter
-from portal.credits.operations import journal, rolling, wallets, work
+from portal.credits.models import MAX_RATE_UCR_PER_HOUR, Meter
+from portal.credits.operations import corrections, journal, rolling, wallets, work
 from portal.credits.operations.batch import Batch, window_room_ucr
-from portal.credits.rules.costs import Segment
+from portal.credits.rules.costs import MAX_PROVEN_S, Segment
 from portal.credits.rules.windows import RENEW_BEFORE, plan_chain
 from portal.credits.states import MeterState
 
@@ -250,6 +250,7 @@ def settle(db: Session, *, session_id: uuid.UUID, generation: int, proven_s: int
         meter.ended_at = ended_at
     rolling.close_books(batch, meter)
     batch.write(db, by=by)
+    corrections.keep(db, [meter], by=by, now=now)
 
 
 def _take_evidence(db: Session, meter: work.MeterWork, proven_s: int, ended_at: datetime, now: datetime) -> None:

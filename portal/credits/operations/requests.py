@@ -8,9 +8,9 @@ from sqlalchemy.orm import Session
 
 from portal.core import audit
 from portal.core.access import Actor
-from portal.core.errors import N_, NotFound, Refused
+from portal.core.errors import N_, Conflict, NotFound, Refused
 from portal.core.quantities import decimal_credits
-from portal.credits.models import GrantRequest, Wallet
+from portal.credits.models import GrantRequest, Lot, Wallet
 from portal.credits.operations import grants
 from portal.credits.states import GRANT_REQUEST, GrantRequestState
 
@@ -19,6 +19,12 @@ class SamePerson(Refused):
     """Whoever asked cannot approve."""
 
     text = N_("You asked for this grant yourself, so somebody else has to approve it.")
+
+
+class NotAGrant(Conflict):
+    """A supplement adds to a fund's grant."""
+
+    text = N_("Only credits that a fund gave can be supplemented.")
 
 
 class NotYours(Refused):
@@ -40,6 +46,7 @@ def ask(
     expires_at: datetime,
     by: Actor,
     now: datetime,
+    supplements_lot_id: uuid.UUID | None = None,
 ) -> uuid.UUID | None:
     """Grant at once and return the lot's id, or, above the limit, let it wait for a second person and return None.
 
@@ -48,7 +55,8 @@ def ask(
     grants.check_terms(amount_ucr, classes, effective_at, expires_at, now)
     if amount_ucr <= grants.ALONE_UCR:
         terms = {"purpose": purpose, "classes": classes, "effective_at": effective_at, "expires_at": expires_at}
-        return grants.give(db, grant_id=grant_id, wallet_id=wallet_id, fund_id=fund_id, amount_ucr=amount_ucr, by=by, now=now, **terms)  # type: ignore[arg-type]
+        more = {"supplements_lot_id": supplements_lot_id}
+        return grants.give(db, grant_id=grant_id, wallet_id=wallet_id, fund_id=fund_id, amount_ucr=amount_ucr, by=by, now=now, **terms, **more)  # type: ignore[arg-type]
     wallet = db.get(Wallet, wallet_id)
     if wallet is None:
         raise NotFound
@@ -57,6 +65,7 @@ def ask(
         id=grant_id,
         wallet_id=wallet_id,
         fund_id=fund_id,
+        supplements_lot_id=supplements_lot_id,
         amount_ucr=amount_ucr,
         purpose=purpose,
         classes=sorted(classes) if classes is not None else None,
@@ -70,6 +79,29 @@ def ask(
     db.flush()
     audit.record(db, "asked", "grant_request", grant_id, by=by, now=now, wallet_id=str(wallet_id), amount=decimal_credits(amount_ucr))
     return None
+
+
+def supplement(db: Session, *, grant_id: uuid.UUID, lot_id: uuid.UUID, amount_ucr: int, expires_at: datetime, by: Actor, now: datetime) -> uuid.UUID | None:
+    """Ask for more of a grant: the same fund, purpose and machines, from now on. Raises NotAGrant and what `ask` raises."""
+    lot = db.get(Lot, lot_id)
+    if lot is None:
+        raise NotFound
+    if lot.fund_id is None:
+        raise NotAGrant
+    return ask(
+        db,
+        grant_id=grant_id,
+        wallet_id=lot.wallet_id,
+        fund_id=lot.fund_id,
+        amount_ucr=amount_ucr,
+        purpose=lot.purpose,
+        classes=frozenset(lot.classes) if lot.classes is not None else None,
+        effective_at=now,
+        expires_at=expires_at,
+        supplements_lot_id=lot_id,
+        by=by,
+        now=now,
+    )
 
 
 def approve(db: Session, *, request_id: uuid.UUID, by: Actor, now: datetime) -> uuid.UUID:
@@ -90,6 +122,7 @@ def approve(db: Session, *, request_id: uuid.UUID, by: Actor, now: datetime) -> 
         expires_at=request.expires_at,
         by=by,
         approved_by=Actor(person_id=request.asked_by_id, label="asked"),
+        supplements_lot_id=request.supplements_lot_id,
         now=now,
     )
     _decide(db, request_id, "approved", state, by=by, now=now, lot_id=lot_id)

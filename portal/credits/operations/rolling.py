@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from portal.core.access import Actor
 from portal.credits.models import Meter
-from portal.credits.operations import wallets, work
+from portal.credits.operations import corrections, wallets, work
 from portal.credits.operations.batch import Batch
 from portal.credits.operations.work import MeterWork
 from portal.credits.rules.windows import RENEW_BEFORE, plan_chain
@@ -80,6 +80,7 @@ def _roll_batch(db: Session, *, now: datetime, most: int) -> Rolled:
         if meter_id in meters:
             _roll(batch, meters[meter_id], rolled)
     batch.write(db, by=ROLLING)
+    corrections.keep(db, meters.values(), by=ROLLING, now=now)
     return replace(rolled, has_more=len(due) == most, is_late=due[0].due_at < now - LATE)
 
 

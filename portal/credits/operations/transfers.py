@@ -133,8 +133,8 @@ def return_due(db: Session, *, now: datetime, most: int = MOST_AT_ONCE) -> int:
     return returned
 
 
-def extend(db: Session, *, lot_id: uuid.UUID, expires_at: datetime, by: Actor, now: datetime) -> uuid.UUID:
-    """Give what is free of a lot a later end, as a new lot of the same wallet; return it. A lot itself never changes.
+def extendable_ucr(db: Session, *, lot_id: uuid.UUID, expires_at: datetime, now: datetime) -> int:
+    """Return what is free of a lot and may have a later end; the wallet stays locked.
 
     Raises BoughtStays, LotEnded, BadExtension, NotThatMuch (nothing is free), NotFound.
     """
@@ -144,10 +144,21 @@ def extend(db: Session, *, lot_id: uuid.UUID, expires_at: datetime, by: Actor, n
         raise BadExtension
     if not lot.available_ucr:
         raise lots.NotThatMuch(free=decimal_credits(0))
+    return lot.available_ucr
+
+
+def extend(db: Session, *, lot_id: uuid.UUID, expires_at: datetime, by: Actor, now: datetime, most_ucr: int | None = None) -> uuid.UUID:
+    """Give what is free of a lot a later end, as a new lot of the same wallet; return it. A lot itself never changes.
+
+    most_ucr: no more than that, None for all. Raises BoughtStays, LotEnded, BadExtension, NotThatMuch (nothing is free), NotFound.
+    """
+    free_ucr = extendable_ucr(db, lot_id=lot_id, expires_at=expires_at, now=now)
+    amount_ucr = free_ucr if most_ucr is None else min(free_ucr, most_ucr)
+    lot = _movable(db, lot_id, now)
     number = journal.count_of(db, "transfer", LedgerTransaction.key.like(f"ext:{lot_id}:%")) + 1
-    key, body = f"ext:{lot_id}:{number}", {"amount": lot.available_ucr, "expires_at": expires_at.isoformat()}
-    new_id = _move(db, lot, key, body, lot.available_ucr, target_wallet_id=lot.wallet_id, origin="extension", expires_at=expires_at, by=by, now=now)
-    details = {"lot_id": str(lot_id), "new_lot_id": str(new_id), "expires_at": expires_at.isoformat(), "amount": decimal_credits(lot.available_ucr)}
+    key, body = f"ext:{lot_id}:{number}", {"amount": amount_ucr, "expires_at": expires_at.isoformat()}
+    new_id = _move(db, lot, key, body, amount_ucr, target_wallet_id=lot.wallet_id, origin="extension", expires_at=expires_at, by=by, now=now)
+    details = {"lot_id": str(lot_id), "new_lot_id": str(new_id), "expires_at": expires_at.isoformat(), "amount": decimal_credits(amount_ucr)}
     audit.record(db, "extended", "wallet", lot.wallet_id, by=by, now=now, **details)
     return new_id
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Select, cast, func, select
+from sqlalchemy import BigInteger, ColumnElement, Select, cast, func, select
 from sqlalchemy.orm import Session, aliased
 
 from portal.core.errors import NotFound
@@ -76,6 +76,7 @@ class RequestRow:
     fund_slug: str
     project_name: str
     project_slug: str
+    supplements: int | None
 
 
 def _sum_of(column: Any) -> Any:
@@ -135,6 +136,8 @@ def _requests() -> Select[Any]:
         select(GrantRequest.id, GrantRequest.state, GrantRequest.amount_ucr, GrantRequest.purpose, GrantRequest.classes, GrantRequest.effective_at)
         .add_columns(GrantRequest.expires_at, GrantRequest.asked_at, GrantRequest.asked_by_id, person.display_name.label("asked_by"))
         .add_columns(Fund.name.label("fund_name"), Fund.slug.label("fund_slug"), project.name.label("project_name"), project.slug.label("project_slug"))
+        .add_columns(Lot.number.label("supplements"))
+        .join(Lot, Lot.id == GrantRequest.supplements_lot_id, isouter=True)
         .join(Fund, Fund.id == GrantRequest.fund_id)
         .join(Wallet, Wallet.id == GrantRequest.wallet_id)
         .join(projects.project, project.id == Wallet.project_id)
@@ -142,18 +145,9 @@ def _requests() -> Select[Any]:
     )
 
 
-def page_of_waiting(db: Session, *, mark: str | None) -> Page[RequestRow]:
-    """Return one page of the grants that wait for a second person, oldest first."""
-    query = _requests().where(GrantRequest.state == GrantRequestState.WAITING)
-    return page_of(db, query, GrantRequest.id, mark=mark, is_newest_first=False).map(_request)
-
-
-def request_by_id(db: Session, request_id: uuid.UUID) -> RequestRow:
-    """Return one grant request. Raises NotFound."""
-    row = db.execute(_requests().where(GrantRequest.id == request_id)).one_or_none()
-    if row is None:
-        raise NotFound
-    return _request(row)
+def requests_where(db: Session, condition: ColumnElement[bool]) -> list[RequestRow]:
+    """Return the grant requests of a condition."""
+    return [_request(row) for row in db.execute(_requests().where(condition))]
 
 
 def _request(row: Any) -> RequestRow:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import exists, select
-from sqlalchemy.orm import Session
+from sqlalchemy import exists, func, select
+from sqlalchemy.orm import Session, aliased
 
 from portal.core.access import Actor
 from portal.core.errors import NotFound
@@ -28,12 +28,17 @@ class Loan:
 
 @dataclass(frozen=True)
 class LotView:
-    """A lot among the others of its wallet, the loan that it came by, and why it was taken back."""
+    """A lot among the others of its wallet, the loan that it came by, and why it was taken back.
+
+    supplements: the number of the grant that it adds to. supplemented: those of the grants that add to it.
+    """
 
     row: LotRow
     among: Sequence[LotRow]
     loan: Loan | None
     revoked_because: str
+    supplements: int | None = None
+    supplemented: Sequence[int] = ()
 
 
 def lot_by_number(db: Session, wallet: WalletCard, number: int, *, now: datetime) -> LotView:
@@ -51,7 +56,17 @@ def lot_by_number(db: Session, wallet: WalletCard, number: int, *, now: datetime
     )
     loan = db.execute(lent).one_or_none()
     reason = db.execute(select(LotRevocation.reason).join(Lot, Lot.id == LotRevocation.lot_id).where(LotRevocation.lot_id == row.id)).scalar_one_or_none()
-    return LotView(row, among, Loan(*loan) if loan is not None else None, reason or "")
+    first, more = aliased(Lot), aliased(Lot)
+    linked = (
+        select(first.number, func.array_remove(func.array_agg(more.number), None).label("supplemented"))
+        .select_from(Lot)
+        .join(first, first.id == Lot.supplements_lot_id, isouter=True)
+        .join(more, more.supplements_lot_id == Lot.id, isouter=True)
+        .where(Lot.id == row.id)
+        .group_by(first.number)
+    )
+    supplements, supplemented = db.execute(linked).one()
+    return LotView(row, among, Loan(*loan) if loan is not None else None, reason or "", supplements, sorted(supplemented))
 
 
 def is_led_by(db: Session, wallet: WalletCard, actor: Actor) -> bool:

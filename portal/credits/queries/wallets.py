@@ -60,7 +60,7 @@ class LotRow:
 
 @dataclass(frozen=True)
 class ChargeRow:
-    """A session's charge until an instant."""
+    """A session's charge until an instant, less what went back of it."""
 
     id: uuid.UUID
     session_id: uuid.UUID
@@ -232,7 +232,7 @@ def page_of_charges(db: Session, wallet_id: uuid.UUID, *, mark: str | None, now:
     query = (
         select(Meter.id, Meter.session_id, Meter.label, Meter.charge_class, Meter.state, Meter.started_at, Meter.authorised_at, Meter.debt_ucr)
         .add_columns(running_seconds(now).label("duration_s"), last_rate.correlate(Meter).scalar_subquery().label("rate_ucr_per_hour"))
-        .add_columns(case((is_open, cost.c.cost_ucr), else_=Meter.booked_ucr).label("cost_ucr"))
+        .add_columns(case((is_open, cost.c.cost_ucr), else_=Meter.booked_ucr - Meter.corrected_ucr).label("cost_ucr"))
         .select_from(Meter)
         .join(cost, true())
         .where(Meter.wallet_id == wallet_id, or_(is_open, Meter.booked_ucr > 0))

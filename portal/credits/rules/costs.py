@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from portal.core.quantities import charge_ucr
 
+# No session is charged for more.
+MAX_PROVEN_S = 90 * 86_400
+
 
 @dataclass(frozen=True)
 class Segment:

@@ -34,6 +34,15 @@ CHECKS = [
         """,
     ),
     Check(
+        3,
+        "it supplements a grant of another wallet, fund or purpose",
+        "lot",
+        """
+        SELECT 'lot ' || l.id FROM lot l JOIN lot f ON f.id = l.supplements_lot_id
+        WHERE (l.wallet_id, l.fund_id, l.purpose) IS DISTINCT FROM (f.wallet_id, f.fund_id, f.purpose) ORDER BY l.id LIMIT 1
+        """,
+    ),
+    Check(
         5,
         "its lot was not valid for its time, not meant for its class, or of another wallet",
         "hold_share",

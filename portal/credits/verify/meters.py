@@ -75,4 +75,25 @@ CHECKS = [
         ORDER BY m.id LIMIT 1
         """,
     ),
+    Check(
+        10,
+        "what one of finance wrote off, and another approved, is not what the journal says",
+        "adjustment",
+        """
+        SELECT 'adjustment ' || a.number FROM adjustment a LEFT JOIN (
+            SELECT t.key, sum(e.amount_ucr) AS amount_ucr FROM ledger_transaction t JOIN ledger_entry e ON e.transaction_id = t.id
+            JOIN ledger_account c ON c.id = e.account_id AND c.kind = 'debt_usage' WHERE t.operation = 'write_off' GROUP BY 1
+        ) j ON j.key = 'writeoff:' || a.id
+        WHERE a.kind = 'write_off' AND coalesce(j.amount_ucr, 0) <> CASE WHEN a.state = 'booked' THEN a.amount_ucr ELSE 0 END ORDER BY a.id LIMIT 1
+        """,
+    ),
+    Check(
+        10,
+        "more was given back of a session than the journal says",
+        "adjustment",
+        """
+        SELECT 'adjustment ' || max(a.number) FROM adjustment a JOIN meter m ON m.id = a.meter_id
+        WHERE a.state = 'booked' GROUP BY m.id, m.corrected_ucr HAVING sum(a.amount_ucr) > m.corrected_ucr ORDER BY m.id LIMIT 1
+        """,
+    ),
 ]

@@ -1,6 +1,6 @@
 """Pages of credits: wallets with their statements, funds and grants."""
 
-from portal.credits.views import funds, lots, statements, wallets, warnings
+from portal.credits.views import adjustments, funds, lots, statements, wallets, warnings
 from portal.credits.views.base import blueprint
 
-__all__ = ["blueprint", "funds", "lots", "statements", "wallets", "warnings"]
+__all__ = ["adjustments", "blueprint", "funds", "lots", "statements", "wallets", "warnings"]

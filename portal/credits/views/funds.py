@@ -17,6 +17,7 @@ from portal.credits.operations import funds as fund_operations
 from portal.credits.operations import grants, requests
 from portal.credits.permissions import HOLDERS, Permission
 from portal.credits.queries import funds as fund_queries
+from portal.credits.queries.adjustments import page_of_waiting
 from portal.credits.views.base import blueprint
 from portal.web import access
 from portal.web.actors import current_actor
@@ -97,8 +98,8 @@ def _grant(form: GrantForm, card: queries.WalletCard, now: datetime) -> uuid.UUI
 @blueprint.get("/grant-requests")
 @access.needs(Permission.DECIDE_GRANT, HOLDERS)
 def waiting_grants() -> ResponseReturnValue:
-    """List the grants that wait for a second person."""
-    page = fund_queries.page_of_waiting(session(), mark=request.args.get("mark"))
+    """List the grants and adjustments that wait for a second person."""
+    page = page_of_waiting(session(), mark=request.args.get("mark"))
     return render_template("credits/waiting_grants.html", requests=page, me=current_actor().person_id)
 
 

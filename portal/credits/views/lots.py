@@ -1,7 +1,7 @@
 """One lot: what it is and has, and what may be done with it: moving, lending, giving back, a later end, taking back."""
 
 import uuid
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from flask import flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
@@ -12,12 +12,13 @@ from portal.core import clock
 from portal.core.errors import NotFound
 from portal.core.ids import new_id
 from portal.credits import queries
-from portal.credits.calendar import day_end
-from portal.credits.forms import ExtendForm, MoveForm, RevokeForm
-from portal.credits.operations import grants, revocations, transfers
+from portal.credits.calendar import day_end, local_day
+from portal.credits.forms import ExtendForm, MoveForm, RevokeForm, SupplementForm
+from portal.credits.operations import adjustments, grants, requests, revocations, transfers
 from portal.credits.permissions import HOLDERS, Permission
 from portal.credits.queries.lots import LotView, is_led_by, lot_by_number, targets
 from portal.credits.queries.pacing import outlooks
+from portal.credits.views.adjustments import ALONE, say
 from portal.credits.views.base import blueprint
 from portal.web import access
 from portal.web.actors import current_actor
@@ -45,6 +46,7 @@ def lot(ref: str, number: int) -> ResponseReturnValue:
     balance = queries.balance(session(), card.id, now=now)
     ahead = outlooks(session(), {card.id: balance}, {card.id: found.among}, now=now).by_wallet[card.id]
     context = {"ahead": ahead, "is_lead": is_led_by(session(), card, current_actor()), "may_change": may_change, "now": now}
+    context["may_grant"] = current_actor().has(*HOLDERS[Permission.GIVE_GRANT])
     return render_template("credits/lot.html", wallet=card, found=found, lot=found.row, **context)
 
 
@@ -98,11 +100,29 @@ def extend_lot(ref: str, number: int) -> ResponseReturnValue:
     on = form.expires_on.data
     if form.validate_on_submit() and isinstance(on, date):
         with form.catching():
-            grants.refuse_own_project(session(), card.project_id, {current_actor().id})
-            transfers.extend(session(), lot_id=found.row.id, expires_at=day_end(on), by=current_actor(), now=now)
-            flash(gettext("What was free of it has a later end now."), "good")
+            what = {"lot_id": found.row.id, "expires_at": day_end(on), "reason": str(form.reason.data)}
+            state = adjustments.extend(session(), adjustment_id=new_id(), **what, by=current_actor(), now=now)
+            say(state, gettext("What was free of it has a later end now."))
             return redirect(url_for("credits.wallet", ref=ref), 303)
-    return render_template("credits/extend_lot.html", form=form, wallet=card, lot=found.row), form.status
+    return render_template("credits/extend_lot.html", form=form, wallet=card, lot=found.row, alone=ALONE), form.status
+
+
+@blueprint.route("/wallets/<ref>/lots/<int:number>/supplement", methods=["GET", "POST"])
+@access.needs(Permission.GIVE_GRANT, HOLDERS)
+@once_view
+def supplement_lot(ref: str, number: int) -> ResponseReturnValue:
+    """Add to a grant: more from the same fund for the same purpose."""
+    now = clock.now()
+    card, found = _found(ref, number, now)
+    form = SupplementForm(expires_on=local_day(found.row.expires_at - timedelta(seconds=1)))
+    on = form.expires_on.data
+    if form.validate_on_submit() and isinstance(on, date):
+        with form.catching():
+            what = {"lot_id": found.row.id, "amount_ucr": form.amount.ucr or 0, "expires_at": day_end(on)}
+            lot_id = requests.supplement(session(), grant_id=new_id(), **what, by=current_actor(), now=now)
+            flash(gettext("The credits are granted.") if lot_id else gettext("The grant waits for a second person."), "good" if lot_id else "info")
+            return redirect(url_for("credits.wallet", ref=ref) if lot_id else url_for("credits.waiting_grants"), 303)
+    return render_template("credits/supplement_lot.html", form=form, wallet=card, lot=found.row, alone=ALONE), form.status
 
 
 @blueprint.route("/wallets/<ref>/lots/<int:number>/revoke", methods=["GET", "POST"])

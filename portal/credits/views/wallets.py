@@ -56,6 +56,7 @@ def wallet(ref: str) -> ResponseReturnValue:
         watch=wants.watch,
         is_lead=wants.is_lead,
         may_grant=current_actor().has(*HOLDERS[Permission.GIVE_GRANT]),
+        may_adjust=current_actor().has(*HOLDERS[Permission.ADJUST]),
         now=now,
     )
 
