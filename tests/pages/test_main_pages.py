@@ -6,6 +6,7 @@ direction mixed up, no axe violation, no complaint on the console. `PAGE_SHOTS=f
 
 import os
 import threading
+import uuid
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -23,6 +24,11 @@ from portal.compute.operations import observations, prices, starts, tickets
 from portal.compute.operations import sessions as operations
 from portal.core import clock, database
 from portal.core.access import Actor
+from portal.core.ids import new_id
+from portal.core.quantities import credits_ucr
+from portal.credits import queries as credit
+from portal.credits.operations import adjustments, grants, requests
+from portal.credits.queries.funds import choices as fund_choices
 from portal.demo import people, world
 from portal.demo.programme import OPEN_CALL
 from portal.factory import create_app
@@ -51,11 +57,11 @@ def site(postgres: LocalPostgres, template_database: str, tmp_path_factory: pyte
     postgres.ensure_database(name, template=template_database)
     app = create_app(make_settings(postgres.url(name, TESTER), tmp_path_factory.mktemp("pages")), PORTAL_HOST=None)
     engine = database.make_engine(postgres.url(name, TESTER))
-    number = _populate(engine)
+    number, meter_id = _populate(engine)
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield Site(f"http://127.0.0.1:{server.server_port}", number, _cookies(app, engine))
+    yield Site(f"http://127.0.0.1:{server.server_port}", number, meter_id, _cookies(app, engine))
     server.shutdown()
     thread.join()
     server.server_close()
@@ -68,8 +74,8 @@ def site(postgres: LocalPostgres, template_database: str, tmp_path_factory: pyte
 class Site:
     """The served world."""
 
-    def __init__(self, url: str, session_number: int, cookies: dict[str, tuple[str, str]]) -> None:
-        self.url, self.session_number, self.cookies = url, session_number, cookies
+    def __init__(self, url: str, session_number: int, meter_id: uuid.UUID, cookies: dict[str, tuple[str, str]]) -> None:
+        self.url, self.session_number, self.meter_id, self.cookies = url, session_number, meter_id, cookies
 
     def paths(self) -> list[tuple[people.DemoPerson, str]]:
         """Return who looks at what."""
@@ -94,6 +100,7 @@ class Site:
             (people.APPLICANT, "/applications"),
             (people.FINANCE, "/funds"),
             (people.FINANCE, "/grant-requests"),
+            (people.FINANCE, f"/wallets/p-1/charges/{self.meter_id}/correct"),
             (people.FINANCE, "/wallets/p-1/write-off"),
             (people.FINANCE, "/wallets/p-1/lots/1/supplement"),
             (people.FINANCE, "/wallets/p-1/lots/1/extend"),
@@ -102,13 +109,33 @@ class Site:
         ]
 
 
-def _populate(engine: Engine) -> int:
+def _populate(engine: Engine) -> tuple[int, uuid.UUID]:
     now = clock.now()
     with database.transaction(database.make_sessions(engine)) as db:
         world.load(db, courses_dir=ROOT / "courses", now=now - timedelta(minutes=30))
         number = _running_session(db)
         _coming_prices(db)
-    return number
+        meter_id = _adjustments(db)
+    return number, meter_id
+
+
+def _adjustments(db: Session) -> uuid.UUID:
+    """Correct a settled charge of the founder's, and let a big grant and a later end wait; return the charge."""
+    now, finance = clock.now(), identity.person_by_email(db, people.FINANCE.email)
+    founder = identity.person_by_email(db, people.FOUNDER.email)
+    assert finance is not None
+    assert founder is not None
+    wallet = credit.wallet_by_ref(db, "p-1", actor=finance.actor)
+    fund_id = fund_choices(db)[0][0]
+    ask = {"purpose": "تدريب النموذج الثاني", "classes": None, "effective_at": now, "expires_at": now + timedelta(days=90), "by": finance.actor, "now": now}
+    requests.ask(db, grant_id=new_id(), wallet_id=wallet.id, fund_id=fund_id, amount_ucr=credits_ucr(6000), **ask)
+    lot_id = grants.give(db, grant_id=new_id(), wallet_id=wallet.id, fund_id=fund_id, amount_ucr=credits_ucr(6000), **ask | {"by": HUB})
+    adjustments.extend(db, adjustment_id=new_id(), lot_id=lot_id, expires_at=now + timedelta(days=120), reason="The disks came late", by=finance.actor, now=now)
+    charge = next(row for row in credit.page_of_charges(db, wallet.id, mark=None, now=now).rows if not row.is_running)
+    adjustments.correct(
+        db, adjustment_id=new_id(), session_id=charge.session_id, generation=1, from_s=charge.duration_s - 60, reason="A slow disk", by=finance.actor, now=now
+    )
+    return charge.id
 
 
 def _coming_prices(db: Session) -> None:

@@ -156,8 +156,8 @@ def _book(db: Session, found: Adjustment, *, by: Actor, now: datetime) -> None:
     """Book it, note how much it came to, and tell the leads."""
     asked_by, amount_ucr = Actor(person_id=found.asked_by_id, label="asked"), found.amount_ucr
     if found.kind == AdjustmentKind.WRITE_OFF:
-        terms = {"wallet_id": found.wallet_id, "amount_ucr": found.amount_ucr, "reason": found.reason}
-        debts.write_off(db, write_off_id=found.id, **terms, by=by, approved_by=asked_by, now=now)
+        people = {"by": by, "approved_by": asked_by}
+        debts.write_off(db, write_off_id=found.id, wallet_id=found.wallet_id, amount_ucr=found.amount_ucr, reason=found.reason, **people, now=now)
     elif found.lot_id is not None and found.expires_at is not None:
         free_ucr = transfers.extendable_ucr(db, lot_id=found.lot_id, expires_at=found.expires_at, now=now)
         amount_ucr = min(free_ucr, amount_ucr)
@@ -171,12 +171,12 @@ def _book(db: Session, found: Adjustment, *, by: Actor, now: datetime) -> None:
 def _correct(db: Session, found: Adjustment, *, by: Actor, now: datetime) -> int:
     meter = db.execute(select(Meter.session_id, Meter.generation).where(Meter.id == found.meter_id)).one()
     what = {"session_id": meter.session_id, "generation": meter.generation, "from_s": found.from_s}
-    amount_ucr = corrections.back_ucr(db, **what)  # type: ignore[arg-type]
+    amount_ucr = corrections.back_ucr(db, **what)
     if amount_ucr <= 0:
         raise NothingToGive
     if amount_ucr > found.amount_ucr:
         raise FiguresChanged(now=decimal_credits(amount_ucr), asked=decimal_credits(found.amount_ucr))
-    return corrections.forgive_from(db, **what, reason=found.reason, by=by, now=now)  # type: ignore[arg-type]
+    return corrections.forgive_from(db, **what, reason=found.reason, by=by, now=now)
 
 
 def _context(db: Session, found: Adjustment) -> dict[str, Any]:

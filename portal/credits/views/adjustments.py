@@ -13,7 +13,7 @@ from portal.credits import queries
 from portal.credits.forms import CorrectForm, WriteOffForm
 from portal.credits.operations import adjustments, corrections
 from portal.credits.permissions import HOLDERS, Permission
-from portal.credits.queries.adjustments import charge
+from portal.credits.queries.adjustments import Charge, charge
 from portal.credits.states import AdjustmentState
 from portal.credits.views.base import blueprint
 from portal.web import access
@@ -33,14 +33,27 @@ def correct_charge(ref: str, meter_id: uuid.UUID) -> ResponseReturnValue:
     found, form, back_ucr = charge(session(), card, meter_id), CorrectForm(), None
     if form.validate_on_submit():
         with form.catching():
-            what = {"session_id": found.session_id, "generation": found.generation, "from_s": form.kept.count or 0}
-            back_ucr = corrections.back_ucr(session(), **what)
-            if form.seen.data == f"{form.kept.count}:{back_ucr}":
-                state = adjustments.correct(session(), adjustment_id=new_id(), **what, reason=str(form.reason.data), by=current_actor(), now=clock.now())
-                say(state, gettext("The charge is corrected, and the leads of the project are told."))
+            from_s = form.kept.count or 0
+            back_ucr = corrections.back_ucr(session(), session_id=found.session_id, generation=found.generation, from_s=from_s)
+            if form.seen.data == f"{from_s}:{back_ucr}":
+                _correct(found, from_s, str(form.reason.data))
                 return redirect(url_for("credits.wallet", ref=ref), 303)
-            form.seen.data = f"{form.kept.count}:{back_ucr}"
+            form.seen.data = f"{from_s}:{back_ucr}"
     return render_template("credits/correct_charge.html", form=form, wallet=card, charge=found, back_ucr=back_ucr, alone=ALONE), form.status
+
+
+def _correct(found: Charge, from_s: int, reason: str) -> None:
+    state = adjustments.correct(
+        session(),
+        adjustment_id=new_id(),
+        session_id=found.session_id,
+        generation=found.generation,
+        from_s=from_s,
+        reason=reason,
+        by=current_actor(),
+        now=clock.now(),
+    )
+    say(state, gettext("The charge is corrected, and the leads of the project are told."))
 
 
 @blueprint.route("/wallets/<ref>/write-off", methods=["GET", "POST"])
@@ -53,8 +66,9 @@ def write_off(ref: str) -> ResponseReturnValue:
     form = WriteOffForm()
     if form.validate_on_submit():
         with form.catching():
-            what = {"wallet_id": card.id, "amount_ucr": form.amount.ucr or 0, "reason": str(form.reason.data)}
-            say(adjustments.write_off(session(), adjustment_id=new_id(), **what, by=current_actor(), now=now), "")
+            amount_ucr, reason = form.amount.ucr or 0, str(form.reason.data)
+            adjustments.write_off(session(), adjustment_id=new_id(), wallet_id=card.id, amount_ucr=amount_ucr, reason=reason, by=current_actor(), now=now)
+            flash(gettext("It waits for a second person."), "info")
             return redirect(url_for("credits.waiting_grants"), 303)
     balance = queries.balance(session(), card.id, now=now)
     return render_template("credits/write_off.html", form=form, wallet=card, balance=balance), form.status

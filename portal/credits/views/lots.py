@@ -100,8 +100,8 @@ def extend_lot(ref: str, number: int) -> ResponseReturnValue:
     on = form.expires_on.data
     if form.validate_on_submit() and isinstance(on, date):
         with form.catching():
-            what = {"lot_id": found.row.id, "expires_at": day_end(on), "reason": str(form.reason.data)}
-            state = adjustments.extend(session(), adjustment_id=new_id(), **what, by=current_actor(), now=now)
+            ends_at, reason = day_end(on), str(form.reason.data)
+            state = adjustments.extend(session(), adjustment_id=new_id(), lot_id=found.row.id, expires_at=ends_at, reason=reason, by=current_actor(), now=now)
             say(state, gettext("What was free of it has a later end now."))
             return redirect(url_for("credits.wallet", ref=ref), 303)
     return render_template("credits/extend_lot.html", form=form, wallet=card, lot=found.row, alone=ALONE), form.status
@@ -118,8 +118,8 @@ def supplement_lot(ref: str, number: int) -> ResponseReturnValue:
     on = form.expires_on.data
     if form.validate_on_submit() and isinstance(on, date):
         with form.catching():
-            what = {"lot_id": found.row.id, "amount_ucr": form.amount.ucr or 0, "expires_at": day_end(on)}
-            lot_id = requests.supplement(session(), grant_id=new_id(), **what, by=current_actor(), now=now)
+            amount_ucr, ends_at, actor = form.amount.ucr or 0, day_end(on), current_actor()
+            lot_id = requests.supplement(session(), grant_id=new_id(), lot_id=found.row.id, amount_ucr=amount_ucr, expires_at=ends_at, by=actor, now=now)
             flash(gettext("The credits are granted.") if lot_id else gettext("The grant waits for a second person."), "good" if lot_id else "info")
             return redirect(url_for("credits.wallet", ref=ref) if lot_id else url_for("credits.waiting_grants"), 303)
     return render_template("credits/supplement_lot.html", form=form, wallet=card, lot=found.row, alone=ALONE), form.status
