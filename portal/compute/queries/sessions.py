@@ -216,6 +216,31 @@ def session_by_id(db: Session, session_id: uuid.UUID, *, actor: Actor, now: date
     return _views(db, [row], actor, now=now)[0]
 
 
+@dataclass(frozen=True)
+class ChargedSession:
+    """What a charge's page says of its session. is_visible: the reader may open the session's own page."""
+
+    number: int
+    slug: str
+    profile_name: Mapping[str, str]
+    power_w: int
+    is_visible: bool
+
+    def energy_wh(self, duration_s: int) -> int:
+        """Return the estimated energy of some seconds."""
+        return energy_estimate_wh(self.power_w, duration_s)
+
+
+def charged_session(db: Session, session_id: uuid.UUID, *, actor: Actor) -> ChargedSession:
+    """Return the session of a charge, for whoever may see the wallet that pays. Raises NotFound."""
+    is_visible = select(_visible(actor).where(ComputeSession.id == session_id).exists()).scalar_subquery()
+    query = select(ComputeSession.number, ComputeSession.slug, Profile.name.label("profile_name"), Profile.power_w, is_visible.label("is_visible"))
+    row = db.execute(query.join(Profile, Profile.id == ComputeSession.profile_id).where(ComputeSession.id == session_id)).one_or_none()
+    if row is None:
+        raise NotFound
+    return ChargedSession(**row._asdict())
+
+
 def live_sessions_of(db: Session, actor: Actor, *, now: datetime) -> list[SessionView]:
     """Return the actor's own live sessions, newest first."""
     query = _visible(actor).where(ComputeSession.person_id == actor.person_id, ComputeSession.state.in_(LIVE))

@@ -75,7 +75,8 @@ class ChargeRow:
     is_running: bool
 
 
-def _visible(actor: Actor) -> Select[Any]:
+def visible_wallets(actor: Actor) -> Select[Any]:
+    """Select the wallets that an actor may see, as the columns of WalletCard."""
     project, member = projects.project.c, projects.member.c
     query = select(Wallet.id, Wallet.project_id, project.slug.label("project_slug"), project.name.label("project_name"), Wallet.opened_at)
     belongs = exists().where(member.project_id == Wallet.project_id, member.person_id == actor.person_id, member.role.in_(READERS))
@@ -93,7 +94,16 @@ def wallet_by_ref(db: Session, ref: str, *, actor: Actor) -> WalletCard:
         named = Wallet.id == uuid.UUID(ref)
     except ValueError:
         named = projects.project.c.slug == ref
-    row = db.execute(_visible(actor).where(named)).one_or_none()
+    return _card(db, visible_wallets(actor).where(named))
+
+
+def wallet_card(db: Session, visible: Select[Any], wallet_id: uuid.UUID) -> WalletCard:
+    """Return one of the wallets that `visible_wallets` selects. Raises NotFound."""
+    return _card(db, visible.where(Wallet.id == wallet_id))
+
+
+def _card(db: Session, query: Select[Any]) -> WalletCard:
+    row = db.execute(query).one_or_none()
     if row is None:
         raise NotFound
     return WalletCard(*row)
@@ -101,7 +111,7 @@ def wallet_by_ref(db: Session, ref: str, *, actor: Actor) -> WalletCard:
 
 def page_of_wallets(db: Session, actor: Actor, *, mark: str | None) -> Page[WalletCard]:
     """Return one page of the wallets that an actor may see, newest first."""
-    return page_of(db, _visible(actor), Wallet.id, mark=mark).map(lambda row: WalletCard(*row))
+    return page_of(db, visible_wallets(actor), Wallet.id, mark=mark).map(lambda row: WalletCard(*row))
 
 
 @dataclass(frozen=True)
