@@ -35,6 +35,12 @@ def make_session(db: Session, owner: UUID, now: datetime) -> Mapping[str, Any]:
     return {"number": db.execute(select(ComputeSession.number).where(ComputeSession.id == session_id)).scalar_one()}
 
 
+def make_charge(db: Session, owner: UUID, now: datetime) -> Mapping[str, Any]:
+    """Make a session of the owner's, whose charge can be opened."""
+    number = make_session(db, owner, now)["number"]
+    return {"session_id": db.execute(select(ComputeSession.id).where(ComputeSession.number == number)).scalar_one()}
+
+
 def make_led_project(db: Session, owner: UUID, now: datetime) -> Mapping[str, Any]:
     """Make a project that the owner leads, with a member."""
     return {"slug": _led(db, owner, now)[1], "member": "everybody"}
@@ -68,7 +74,8 @@ ROWS = {
     "compute.allowance_list": Row("signed_in", relation="leads of the project", object="led_project"),
     "compute.set_allowance": Row("signed_in", relation="leads of the project", object="led_project"),
     "compute.answer_ask": Row("signed_in", relation="leads of the project", object="asked"),
+    "compute.charge": Row("signed_in", relation="whoever may see the wallet that pays", object="charge"),
     "compute.limits": Row("signed_in"),
     "compute.pool": Row("permission", permission=Permission.SEE_POOL),
 }
-OBJECTS = {"session": make_session, "led_project": make_led_project, "asked": make_asked}
+OBJECTS = {"session": make_session, "charge": make_charge, "led_project": make_led_project, "asked": make_asked}

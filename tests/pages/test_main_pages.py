@@ -15,7 +15,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from flask import Flask
 from playwright.sync_api import Browser, Page
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 from werkzeug.serving import make_server
 
@@ -58,10 +58,12 @@ def site(postgres: LocalPostgres, template_database: str, tmp_path_factory: pyte
     app = create_app(make_settings(postgres.url(name, TESTER), tmp_path_factory.mktemp("pages")), PORTAL_HOST=None)
     engine = database.make_engine(postgres.url(name, TESTER))
     number, meter_id = _populate(engine)
+    with database.make_sessions(engine)() as db:
+        charged = db.execute(text(_CHARGED)).scalar_one()
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield Site(f"http://127.0.0.1:{server.server_port}", number, meter_id, _cookies(app, engine))
+    yield Site(f"http://127.0.0.1:{server.server_port}", number, meter_id, charged, _cookies(app, engine))
     server.shutdown()
     thread.join()
     server.server_close()
@@ -74,8 +76,8 @@ def site(postgres: LocalPostgres, template_database: str, tmp_path_factory: pyte
 class Site:
     """The served world."""
 
-    def __init__(self, url: str, session_number: int, meter_id: uuid.UUID, cookies: dict[str, tuple[str, str]]) -> None:
-        self.url, self.session_number, self.meter_id, self.cookies = url, session_number, meter_id, cookies
+    def __init__(self, url: str, session_number: int, meter_id: uuid.UUID, charged: uuid.UUID, cookies: dict[str, tuple[str, str]]) -> None:
+        self.url, self.session_number, self.meter_id, self.charged, self.cookies = url, session_number, meter_id, charged, cookies
 
     def paths(self) -> list[tuple[people.DemoPerson, str]]:
         """Return who looks at what."""
@@ -84,6 +86,7 @@ class Site:
             (people.FOUNDER, "/sessions/new?profile=h100-slice-10&hours=2"),
             (people.FOUNDER, f"/sessions/{self.session_number}"),
             (people.FOUNDER, "/wallets/p-1"),
+            (people.FOUNDER, f"/sessions/charges/{self.charged}"),
             (people.FOUNDER, "/wallets/p-1/statement"),
             (people.FOUNDER, "/wallets/p-1/buy"),
             (people.FOUNDER, "/wallets/p-1/lots/1"),
@@ -107,6 +110,10 @@ class Site:
             (people.STAFF, f"/programme/calls/{OPEN_CALL}/applications"),
             (people.SECOND_REVIEWER, "/reviews"),
         ]
+
+
+_CHARGED = """SELECT s.id FROM compute_session s JOIN project p ON p.id = s.project_id WHERE p.slug = 'p-1' AND s.state = 'stopped' AND s.proven_s > 600
+ORDER BY s.number LIMIT 1"""
 
 
 def _populate(engine: Engine) -> tuple[int, uuid.UUID]:

@@ -8,17 +8,20 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import BigInteger, ColumnElement, Date, Select, and_, cast, column, func, literal, or_, select, union_all
+from sqlalchemy import BigInteger, ColumnElement, Date, Select, and_, cast, collate, column, func, literal, or_, select, true, union_all
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
 from portal.core.database import Instant
+from portal.credits import bulk
 from portal.credits.calendar import day_end, day_start, local_day
 from portal.credits.models import LedgerAccount, LedgerEntry, LedgerTransaction, Lot, LotDay, Meter, MeterSegment, SummedDay
 from portal.credits.queries.balances import PricePart
 
 # Moves inside a wallet: what is held is still the wallet's.
 INSIDE = ("hold", "release", "freeze")
+# A line is a session, or a transaction of its own.
+LINE_ID = func.coalesce(LedgerTransaction.meter_id, LedgerTransaction.id)
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,7 @@ class Statement:
 
 @dataclass
 class _Draft:
+    line_id: uuid.UUID
     operation: str
     booked_at: datetime
     session: Any
@@ -115,16 +119,44 @@ class _Draft:
 
 
 def statement(db: Session, wallet_id: uuid.UUID, *, starts_at: datetime, ends_at: datetime, now: datetime) -> Statement:
-    """Return the statement of [starts_at, ends_at); five statements, whatever the number of lines."""
+    """Return the statement of [starts_at, ends_at) with all its lines; five statements, whatever their number."""
+    opening_ucr, closing_ucr = bounds(db, wallet_id, starts_at, ends_at)
+    return Statement(wallet_id, starts_at, ends_at, opening_ucr, closing_ucr, lines_of(db, wallet_id, starts_at, ends_at, opening_ucr), now)
+
+
+def bounds(db: Session, wallet_id: uuid.UUID, starts_at: datetime, ends_at: datetime) -> tuple[int, int]:
+    """Return the booked balance at two instants; three statements."""
     booked_ucr = _booked_now(db, wallet_id)
-    opening_ucr = booked_ucr - _changed_since(db, wallet_id, starts_at)
-    closing_ucr = booked_ucr - _changed_since(db, wallet_id, ends_at)
-    prices = _prices(db, wallet_id, starts_at, ends_at)
-    lines, balance_ucr = [], opening_ucr
-    for draft in _drafts(db, wallet_id, starts_at, ends_at):
-        balance_ucr += draft.amount_ucr
-        lines.append(draft.line(balance_ucr, prices[draft.session.meter_id] if draft.session and draft.operation == "capture" else ()))
-    return Statement(wallet_id, starts_at, ends_at, opening_ucr, closing_ucr, lines, now)
+    return booked_ucr - _changed_since(db, wallet_id, starts_at), booked_ucr - _changed_since(db, wallet_id, ends_at)
+
+
+def lines_of(
+    db: Session, wallet_id: uuid.UUID, starts_at: datetime, ends_at: datetime, balance_ucr: int, *, only: Sequence[tuple[uuid.UUID, str]] | None = None
+) -> list[StatementLine]:
+    """Return lines in their order, each with the balance after it; two statements.
+
+    balance: before the first line. only: the lines wanted, by id and operation, one after the other in the order of lines.
+    """
+    is_wanted = _is_of(only)
+    prices = _prices(db, wallet_id, starts_at, ends_at, is_wanted)
+    wanted, lines = None if only is None else set(only), []
+    for draft in _drafts(db, wallet_id, starts_at, ends_at, is_wanted):
+        if wanted is None or (draft.line_id, draft.operation) in wanted:
+            balance_ucr += draft.amount_ucr
+            lines.append(draft.line(balance_ucr, prices[draft.line_id] if draft.session and draft.operation == "capture" else ()))
+    return lines
+
+
+def line_order(booked_at: Any, line_id: Any, operation: Any) -> list[ColumnElement[Any]]:
+    """Return the order of lines: their last booking, and among equals something that does not change."""
+    return [booked_at, line_id, collate(operation, "C")]
+
+
+def _is_of(only: Sequence[tuple[uuid.UUID, str]] | None) -> ColumnElement[bool]:
+    if only is None:
+        return true()
+    ids = [line_id for line_id, _ in only]
+    return or_(bulk.among(LedgerTransaction.meter_id, ids), bulk.among(LedgerTransaction.id, ids))
 
 
 @dataclass(frozen=True)
@@ -165,7 +197,7 @@ def _from_journal(wallet_id: uuid.UUID, since: datetime, zone: str, now: datetim
     amount, zero = LedgerEntry.amount_ucr, literal(0, BigInteger)
     came = cast(func.coalesce(func.sum(amount).filter(amount > 0), zero), BigInteger).label("came_ucr")
     used = cast(func.coalesce(func.sum(-amount).filter(LedgerTransaction.operation == "capture"), zero), BigInteger).label("used_ucr")
-    query = _moves(wallet_id).add_columns(days.c.day, came, used, cast(func.sum(amount), BigInteger).label("total_ucr"))
+    query = moves(wallet_id).add_columns(days.c.day, came, used, cast(func.sum(amount), BigInteger).label("total_ucr"))
     query = query.join(Lot, and_(Lot.wallet_id == LedgerTransaction.wallet_id, _is_account_of_lot()))
     query = query.join(days, and_(LedgerTransaction.booked_at >= days.c.starts_at, LedgerTransaction.booked_at < days.c.ends_at))
     return query.where(Lot.effective_at <= now).group_by(days.c.day)
@@ -184,7 +216,7 @@ def _booked_now(db: Session, wallet_id: uuid.UUID) -> int:
     return db.execute(query).scalar_one()
 
 
-def _moves(wallet_id: uuid.UUID) -> Select[Any]:
+def moves(wallet_id: uuid.UUID) -> Select[Any]:
     """Select the entries of a wallet's transactions, those that only move credits inside it left out."""
     query = select().select_from(LedgerTransaction).join(LedgerEntry, LedgerEntry.transaction_id == LedgerTransaction.id)
     query = query.join(LedgerAccount, LedgerAccount.id == LedgerEntry.account_id)
@@ -197,44 +229,45 @@ def _is_account_of_lot() -> ColumnElement[bool]:
 
 def _changed_since(db: Session, wallet_id: uuid.UUID, instant: datetime) -> int:
     changed = cast(func.coalesce(func.sum(LedgerEntry.amount_ucr), 0), BigInteger)
-    query = _moves(wallet_id).add_columns(changed).where(LedgerTransaction.booked_at >= instant, LedgerAccount.kind.like("lot_%"))
+    query = moves(wallet_id).add_columns(changed).where(LedgerTransaction.booked_at >= instant, LedgerAccount.kind.like("lot_%"))
     return int(db.execute(query).scalar_one())
 
 
-def _drafts(db: Session, wallet_id: uuid.UUID, starts_at: datetime, ends_at: datetime) -> list[_Draft]:
+def _drafts(db: Session, wallet_id: uuid.UUID, starts_at: datetime, ends_at: datetime, is_wanted: ColumnElement[bool]) -> list[_Draft]:
     """Return the lines in the order of their last booking: one for each session, one for each other transaction."""
-    line_id = func.coalesce(LedgerTransaction.meter_id, LedgerTransaction.id)
     booked = [LedgerTransaction.operation, LedgerTransaction.meter_id, LedgerAccount.kind]
     facts = [*booked, Lot.number, Lot.purpose, Meter.session_id, Meter.label, Meter.charge_class]
     query = (
-        _moves(wallet_id)
-        .add_columns(line_id.label("line_id"), *facts)
+        moves(wallet_id)
+        .add_columns(LINE_ID.label("line_id"), *facts)
         .add_columns(func.max(LedgerTransaction.booked_at).label("booked_at"), cast(func.sum(LedgerEntry.amount_ucr), BigInteger).label("amount_ucr"))
         .join(Meter, Meter.id == LedgerTransaction.meter_id, isouter=True)
         .join(Lot, and_(Lot.wallet_id == LedgerTransaction.wallet_id, _is_account_of_lot()), isouter=True)
         .where(LedgerTransaction.booked_at >= starts_at, LedgerTransaction.booked_at < ends_at)
-        .where(or_(LedgerAccount.kind.like("lot_%"), LedgerAccount.kind.in_(["debt_usage", "debt_clawback", "writeoff"])))
-        .group_by(line_id, *facts)
-        .order_by(func.max(LedgerTransaction.booked_at), line_id, Lot.number)
+        .where(or_(LedgerAccount.kind.like("lot_%"), LedgerAccount.kind.in_(["debt_usage", "debt_clawback", "writeoff"])), is_wanted)
+        .group_by(LINE_ID, *facts)
+        .order_by(func.max(LedgerTransaction.booked_at), LINE_ID, Lot.number)
     )
     drafts: dict[Any, _Draft] = {}
     for row in db.execute(query):
-        drafts.setdefault((row.line_id, row.operation), _Draft(row.operation, row.booked_at, row if row.session_id else None)).add(row)
-    return sorted(drafts.values(), key=lambda draft: draft.booked_at)
+        drafts.setdefault((row.line_id, row.operation), _Draft(row.line_id, row.operation, row.booked_at, row if row.session_id else None)).add(row)
+    return sorted(drafts.values(), key=lambda draft: (draft.booked_at, draft.line_id.bytes, draft.operation))
 
 
-def _prices(db: Session, wallet_id: uuid.UUID, starts_at: datetime, ends_at: datetime) -> defaultdict[Any, list[PricePart]]:
+def _prices(
+    db: Session, wallet_id: uuid.UUID, starts_at: datetime, ends_at: datetime, is_wanted: ColumnElement[bool]
+) -> defaultdict[uuid.UUID, list[PricePart]]:
     """Return the seconds that were booked for each meter, by price."""
     seconds = cast(func.sum(LedgerTransaction.until_s - LedgerTransaction.from_s), BigInteger).label("duration_s")
     query = (
         select(MeterSegment.meter_id, MeterSegment.segment, MeterSegment.rate_ucr_per_hour, seconds)
         .join(MeterSegment, and_(MeterSegment.meter_id == LedgerTransaction.meter_id, MeterSegment.segment == LedgerTransaction.segment))
-        .where(LedgerTransaction.wallet_id == wallet_id, LedgerTransaction.operation == "capture")
+        .where(LedgerTransaction.wallet_id == wallet_id, LedgerTransaction.operation == "capture", is_wanted)
         .where(LedgerTransaction.booked_at >= starts_at, LedgerTransaction.booked_at < ends_at)
         .group_by(MeterSegment.meter_id, MeterSegment.segment, MeterSegment.rate_ucr_per_hour)
         .order_by(MeterSegment.meter_id, MeterSegment.segment)
     )
-    found: defaultdict[Any, list[PricePart]] = defaultdict(list)
+    found: defaultdict[uuid.UUID, list[PricePart]] = defaultdict(list)
     for row in db.execute(query):
         found[row.meter_id].append(PricePart(row.duration_s, row.rate_ucr_per_hour))
     return found

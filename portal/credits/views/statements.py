@@ -1,6 +1,5 @@
 """Statements: the page, CSV at once, PDF and spreadsheet in the background with progress; and closing months."""
 
-from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from io import BytesIO
 
@@ -11,7 +10,6 @@ from flask_babel import gettext
 from portal.core import clock
 from portal.core.errors import N_, Invalid, NotFound
 from portal.core.ids import new_id
-from portal.core.pages import Page
 from portal.core.quantities import decimal_credits
 from portal.credits import queries
 from portal.credits.calendar import day_end, day_start, local_day
@@ -21,6 +19,7 @@ from portal.credits.permissions import HOLDERS, Permission
 from portal.credits.queries.closing import head
 from portal.credits.queries.closing import months as closed_months
 from portal.credits.queries.exports import content_of, export_by_number
+from portal.credits.queries.statement_pages import statement_page
 from portal.credits.queries.statements import Statement, StatementLine
 from portal.credits.sheets import csv_bytes, safe_text
 from portal.credits.states import ExportFormat, ExportState
@@ -30,7 +29,6 @@ from portal.web.actors import current_actor
 from portal.web.database import session
 from portal.web.once import once_view
 
-LINES_SHOWN = 100
 LONGEST = timedelta(days=366)
 TYPES = {ExportFormat.PDF: "application/pdf", ExportFormat.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
 
@@ -48,18 +46,11 @@ def statement(ref: str) -> ResponseReturnValue:
     now = clock.now()
     first_on, last_on = _period(now)
     card = queries.wallet_by_ref(session(), ref, actor=current_actor())
-    found = _statement(card, first_on, last_on, now)
+    period = {"starts_at": day_start(first_on), "ends_at": day_end(last_on)}
+    found = statement_page(session(), card.id, **period, mark=request.args.get("mark"), now=now)
     balance = queries.balance(session(), card.id, now=now) if found.ends_at > now else None
-    context = {"first_on": first_on, "last_on": last_on, "head": head(session()), "lines": _page_of(found.lines, request.args.get("mark"))}
+    context = {"first_on": first_on, "last_on": last_on, "head": head(session())}
     return render_template("credits/statement.html", wallet=card, statement=found, balance=balance, **context)
-
-
-def _page_of(lines: Sequence[StatementLine], mark: str | None) -> Page[StatementLine]:
-    """Return one page of a statement's lines; its marks are the places where pages begin."""
-    begin = min(int(mark), len(lines)) if mark and mark.isascii() and mark.isdecimal() and len(mark) < 9 else 0
-    end = begin + LINES_SHOWN
-    before = str(max(0, begin - LINES_SHOWN)) if begin > 0 else None
-    return Page(lines[begin:end], str(end) if end < len(lines) else None, before)
 
 
 @blueprint.get("/wallets/<ref>/statement.csv")
