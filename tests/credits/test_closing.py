@@ -22,9 +22,11 @@ from portal.core.quantities import credits_ucr
 from portal.credits import queries, verify
 from portal.credits.operations import days, meters, months, seal
 from portal.credits.queries.closing import head
+from portal.credits.queries.statement_pages import statement_page
 from portal.credits.queries.statements import changes_by_day
 from portal.projects.operations import members
 from portal.projects.states import MemberRole
+from tests.credits.paging import pages_of
 from tests.factories import bulk_charges
 from tests.factories import credits as make
 from tests.factories import identity as people
@@ -162,6 +164,16 @@ def busy_wallet(db: Session, now: datetime) -> tuple[uuid.UUID, people.PersonCar
     members.add(db, project_id=project_id, person_id=reader.id, role=MemberRole.LEAD, by=make.TESTS, now=now)
     db.commit()
     return wallet_id, reader
+
+
+def test_the_pages_of_five_thousand_charges_are_the_statement(db: Session, busy_wallet: tuple[uuid.UUID, people.PersonCard]) -> None:
+    period = {"starts_at": datetime(2026, 11, 1, tzinfo=UTC), "ends_at": datetime(2026, 12, 1, tzinfo=UTC), "now": datetime(2026, 12, 1, tzinfo=UTC)}
+    whole = queries.statement(db, busy_wallet[0], **period)
+    assert len(whole.lines) > 5000
+    assert pages_of(db, busy_wallet[0], **period, size=999) == whole.lines
+    page = statement_page(db, busy_wallet[0], **period, mark="100")
+    assert (page.given_ucr, page.taken_ucr, page.closing_ucr) == (whole.given_ucr, whole.taken_ucr, whole.closing_ucr)
+    assert page.lines.rows == whole.lines[100:200]
 
 
 def test_a_month_of_five_thousand_charges_is_paged_and_written_to_files(

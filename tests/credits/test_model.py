@@ -19,6 +19,7 @@ from portal.core.quantities import charge_ucr
 from portal.credits import queries, verify
 from portal.credits.operations import corrections, expiry, grants, meters
 from tests.credits.model import Model, ModelLot, ModelSession
+from tests.credits.paging import pages_of
 from tests.factories import credits as make
 
 EXAMPLES = int(os.environ.get("LEDGER_EXAMPLES", "0"))
@@ -227,6 +228,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def check_statement(self, db: Session) -> None:
         found = queries.statement(db, self.wallet_id, starts_at=BASE, ends_at=self.at(self.now + 1), now=self.at(self.now))
+        assert pages_of(db, self.wallet_id, starts_at=BASE, ends_at=self.at(self.now + 1), now=self.at(self.now)) == found.lines
         assert found.opening_ucr + sum(line.amount_ucr for line in found.lines) == found.closing_ucr
         assert found.closing_ucr == sum(lot.avail + lot.held for lot in self.model.lots)
         assert sum(line.debt_ucr for line in found.lines) == sum(session.debt - session.lifted for session in self.model.sessions)

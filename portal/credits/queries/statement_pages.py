@@ -32,7 +32,9 @@ class StatementPage:
     as_of: datetime
 
 
-def statement_page(db: Session, wallet_id: uuid.UUID, *, starts_at: datetime, ends_at: datetime, mark: str | None, now: datetime) -> StatementPage:
+def statement_page(
+    db: Session, wallet_id: uuid.UUID, *, starts_at: datetime, ends_at: datetime, mark: str | None, now: datetime, size: int = LINES_SHOWN
+) -> StatementPage:
     """Return a page of the statement of [starts_at, ends_at); six statements."""
     opening_ucr, closing_ucr = bounds(db, wallet_id, starts_at, ends_at)
     amount = cast(func.coalesce(func.sum(LedgerEntry.amount_ucr).filter(LedgerAccount.kind.like("lot_%")), 0), BigInteger)
@@ -53,13 +55,13 @@ def statement_page(db: Session, wallet_id: uuid.UUID, *, starts_at: datetime, en
         cast(func.sum(grouped.c.amount_ucr).over(order_by=order, rows=(None, 0)), BigInteger).label("changed_ucr"),
     ]
     begin = _place(mark)
-    rows = db.execute(select(grouped, *totals).order_by(*order).offset(begin).limit(LINES_SHOWN)).all()
+    rows = db.execute(select(grouped, *totals).order_by(*order).offset(begin).limit(size)).all()
     if not rows and begin:
-        return statement_page(db, wallet_id, starts_at=starts_at, ends_at=ends_at, mark=None, now=now)
+        return statement_page(db, wallet_id, starts_at=starts_at, ends_at=ends_at, mark=None, now=now, size=size)
     before_ucr = opening_ucr + rows[0].changed_ucr - rows[0].amount_ucr if rows else opening_ucr
     lines = lines_of(db, wallet_id, starts_at, ends_at, before_ucr, only=[(row.line_id, row.operation) for row in rows]) if rows else []
     count = rows[0].count if rows else 0
-    found = Page(lines, str(begin + LINES_SHOWN) if begin + LINES_SHOWN < count else None, str(max(0, begin - LINES_SHOWN)) if begin else None)
+    found = Page(lines, str(begin + size) if begin + size < count else None, str(max(0, begin - size)) if begin else None)
     given_ucr, taken_ucr = (rows[0].given_ucr, rows[0].taken_ucr) if rows else (0, 0)
     return StatementPage(starts_at, ends_at, opening_ucr, closing_ucr, given_ucr, taken_ucr, count, found, now)
 

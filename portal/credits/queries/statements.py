@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import BigInteger, ColumnElement, Date, Select, and_, cast, collate, column, func, literal, or_, select, true, union_all
+from sqlalchemy import BigInteger, ColumnElement, Date, Select, and_, case, cast, collate, column, func, literal, or_, select, true, union_all
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
@@ -94,9 +94,9 @@ class _Draft:
 
     def add(self, row: Any) -> None:
         self.booked_at = max(self.booked_at, row.booked_at)
-        if row.kind in {"debt_usage", "debt_clawback"}:
+        if row.account_kind in {"debt_usage", "debt_clawback"}:
             self.debt_ucr -= row.amount_ucr
-        elif row.kind == "writeoff":
+        elif row.account_kind == "writeoff":
             self.written_off_ucr -= row.amount_ucr
         else:
             self.lots.append(LotPart(row.number, row.purpose, row.amount_ucr))
@@ -235,7 +235,8 @@ def _changed_since(db: Session, wallet_id: uuid.UUID, instant: datetime) -> int:
 
 def _drafts(db: Session, wallet_id: uuid.UUID, starts_at: datetime, ends_at: datetime, is_wanted: ColumnElement[bool]) -> list[_Draft]:
     """Return the lines in the order of their last booking: one for each session, one for each other transaction."""
-    booked = [LedgerTransaction.operation, LedgerTransaction.meter_id, LedgerAccount.kind]
+    kind = case((LedgerAccount.kind.like("lot_%"), "lot"), else_=LedgerAccount.kind)
+    booked = [LedgerTransaction.operation, LedgerTransaction.meter_id, kind.label("account_kind")]
     facts = [*booked, Lot.number, Lot.purpose, Meter.session_id, Meter.label, Meter.charge_class]
     query = (
         moves(wallet_id)
@@ -245,7 +246,7 @@ def _drafts(db: Session, wallet_id: uuid.UUID, starts_at: datetime, ends_at: dat
         .join(Lot, and_(Lot.wallet_id == LedgerTransaction.wallet_id, _is_account_of_lot()), isouter=True)
         .where(LedgerTransaction.booked_at >= starts_at, LedgerTransaction.booked_at < ends_at)
         .where(or_(LedgerAccount.kind.like("lot_%"), LedgerAccount.kind.in_(["debt_usage", "debt_clawback", "writeoff"])), is_wanted)
-        .group_by(LINE_ID, *facts)
+        .group_by(LINE_ID, "account_kind", *facts[:2], *facts[3:])
         .order_by(func.max(LedgerTransaction.booked_at), LINE_ID, Lot.number)
     )
     drafts: dict[Any, _Draft] = {}
