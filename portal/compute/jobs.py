@@ -13,6 +13,8 @@ from portal.compute.states import Failure, StopCause
 from portal.core import clock, jobs
 from portal.core.access import Actor
 from portal.core.jobs import JobContext, Queue, job, periodic
+from portal.credits.operations import reconciliations
+from portal.credits.states import Reconciliation
 
 logger = logging.getLogger(__name__)
 WORKER = Actor.process("worker")
@@ -128,6 +130,7 @@ def reconcile(ctx: JobContext) -> None:
         servers = None
     with ctx.transaction() as db:
         watch.note_look(db, did_answer=servers is not None, now=clock.now())
+        reconciliations.note(db, Reconciliation.METERING, compared=len(servers or ()), problems=0, did_answer=servers is not None, now=clock.now())
         if servers is None:
             watch.settle_unseen(db, by=WORKER, now=clock.now())
             return

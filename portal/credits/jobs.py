@@ -1,5 +1,6 @@
 """Queued and periodic work of credits. Rolling is called by compute's minute job, which acts on what it returns."""
 
+import logging
 import uuid
 
 from portal.core import clock
@@ -7,11 +8,12 @@ from portal.core.access import Actor
 from portal.core.jobs import JobContext, Queue, job, periodic
 from portal.credits import queries
 from portal.credits.calendar import day_end, day_start
-from portal.credits.operations import days, debts, digests, expiry, exports, revocations, seal, transfers
+from portal.credits.operations import days, debts, digests, expiry, exports, reconciliations, revocations, seal, transfers
 from portal.credits.papers import StatementPaper
 from portal.credits.queries.closing import head
 from portal.credits.states import ExportFormat
 
+logger = logging.getLogger(__name__)
 WRITER = Actor.process("writer")
 
 
@@ -67,6 +69,16 @@ def write_statement(ctx: JobContext, *, export_id: str) -> None:
         raise
     with ctx.transaction() as db:
         exports.finish(db, id_, content, now=clock.now())
+
+
+@periodic("credits.verify_ledger", cron="7 3 * * *", queue=Queue.BULK)
+def verify_ledger(ctx: JobContext) -> None:
+    """Each night, check every invariant of the ledger; what is broken is an alarm, and every wallet says that it is looked into."""
+    with ctx.transaction() as db:
+        results = reconciliations.verify_ledger(db, now=clock.now())
+    for result in results:
+        if not result.holds:
+            logger.critical("the ledger is not sound, invariant %s (%s): %s", result.number, result.name, result.first_bad)
 
 
 @periodic("credits.tidy_exports", cron="41 3 * * *", queue=Queue.BULK)

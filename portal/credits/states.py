@@ -6,6 +6,14 @@ from portal.core.errors import N_
 from portal.core.states import Machine
 
 
+class Reconciliation(StrEnum):
+    """What is compared again and again: sessions with the hub, money with the provider's balance, the ledger with its own rules."""
+
+    METERING = "metering"
+    PROVIDER = "provider"
+    LEDGER = "ledger"
+
+
 class MeterState(StrEnum):
     """A meter runs until it is settled (its use is booked) or voided (nothing was used)."""
 

@@ -6,6 +6,8 @@ from datetime import timedelta
 
 from portal.core import clock, jobs
 from portal.core.jobs import JobContext, Queue, job, periodic
+from portal.credits.operations import reconciliations
+from portal.credits.states import Reconciliation
 from portal.payments.operations import balance, events, purchases, settlements
 from portal.payments.queries import work
 from portal.payments.stripe_gateway import PaymentService, PaymentServiceRefused
@@ -141,7 +143,8 @@ def read_balance(ctx: JobContext) -> None:
     lines = list(service.balance_since(since))
     with ctx.transaction() as db:
         balance.take(db, lines, now=clock.now())
-        balance.compare(db, now=clock.now())
+        unexplained = balance.compare(db, now=clock.now())
+        reconciliations.note(db, Reconciliation.PROVIDER, compared=len(lines), problems=unexplained, now=clock.now())
 
 
 @periodic("payments.expire_unpaid", cron="37 4 * * *", queue=Queue.BULK)

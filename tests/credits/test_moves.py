@@ -211,6 +211,24 @@ def test_a_refund_follows_the_recorded_order_backwards_also_where_lots_take_turn
     assert left() == {long: credits_ucr(10) - charge_ucr(RATE, 450), soon: credits_ucr(1)}
 
 
+def test_a_debt_made_in_two_bookings_is_lifted_whole(db: Session, now: datetime) -> None:
+    """Evidence that comes twice after the credits were gone books two parts of one debt; giving back lifts both."""
+    wallet_id = make.wallet(db, now=now)
+    make.lot(db, wallet_id, now=now, amount_ucr=credits_ucr(1))
+    session_id = make.meter(db, wallet_id, now=now)
+    for proven_s in (1000, 1400):
+        end = now + timedelta(seconds=proven_s)
+        meters.settle(db, session_id=session_id, generation=1, proven_s=proven_s, ended_at=end, now=end)
+    end = now + timedelta(hours=1)
+    cost = queries.session_costs(db, [session_id], now=end)[session_id]
+    assert cost.debt_ucr > 111_111
+    given_ucr = corrections.forgive_from(db, session_id=session_id, generation=1, from_s=0, reason="fault", by=make.TESTS, now=end)
+    assert given_ucr == cost.booked_ucr
+    balance = queries.balance(db, wallet_id, now=end)
+    assert (balance.debt_ucr, balance.free_ucr) == (0, credits_ucr(1))
+    check(db, now=end)
+
+
 def test_running_session_is_not_corrected(db: Session, now: datetime) -> None:
     wallet_id = make.wallet(db, now=now)
     make.lot(db, wallet_id, now=now)

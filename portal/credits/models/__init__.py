@@ -2,7 +2,7 @@
 
 from portal.credits.models.adjustments import Adjustment
 from portal.credits.models.cash import CashEntry, CashTransaction
-from portal.credits.models.closing import LedgerBlock, LedgerMonth, LedgerSeal, LotDay, StatementExport, SummedDay, WalletMonth
+from portal.credits.models.closing import LedgerBlock, LedgerMonth, LedgerSeal, LotDay, ReconciliationRow, StatementExport, SummedDay, WalletMonth
 from portal.credits.models.events import CreditLoan, Incident, LotRevocation
 from portal.credits.models.ledger import Fund, GrantRequest, LedgerAccount, LedgerEntry, LedgerTransaction, Lot, Wallet
 from portal.credits.models.meters import MAX_RATE_UCR_PER_HOUR, Hold, HoldShare, Meter, MeterSegment
@@ -33,6 +33,7 @@ __all__ = [
     "LotRevocation",
     "Meter",
     "MeterSegment",
+    "ReconciliationRow",
     "StatementExport",
     "SummedDay",
     "Wallet",

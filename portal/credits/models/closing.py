@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.core.database import Base, Number, PrimaryId
 from portal.core.states import state_check
-from portal.credits.states import ExportFormat, ExportState
+from portal.credits.states import ExportFormat, ExportState, Reconciliation
 
 
 class LedgerBlock(Base):
@@ -35,6 +35,23 @@ class LedgerSeal(Base):
     position: Mapped[int]
 
     __table_args__ = (UniqueConstraint("block", "position"),)
+
+
+class ReconciliationRow(Base):
+    """The last time that something was compared, and the last time that it agreed: looked and found no problem."""
+
+    __tablename__ = "reconciliation"
+
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    looked_at: Mapped[datetime]
+    agreed_at: Mapped[datetime | None]
+    compared: Mapped[int]
+    problems: Mapped[int]
+
+    __table_args__ = (
+        CheckConstraint(state_check(Reconciliation, "kind"), name="kind"),
+        CheckConstraint("compared >= 0 AND problems >= 0", name="counts"),
+    )
 
 
 class LedgerMonth(Base):

@@ -77,8 +77,8 @@ def _book(db: Session, meter: work.MeterWork, amount_ucr: int, from_s: int, *, b
     for kind, account_id, paid_ucr in _sources(db, meter.id):
         part_ucr = min(paid_ucr, left_ucr)
         if kind == "debt_usage":
-            part_ucr = min(part_ucr, owed_ucr)
-            lifted_ucr = part_ucr
+            part_ucr = min(part_ucr, owed_ucr - lifted_ucr)
+            lifted_ucr += part_ucr
         left_ucr -= part_ucr
         lines.append(journal.Line(account_id, part_ucr))
     if left_ucr:

@@ -12,6 +12,7 @@ from portal.credits import queries
 from portal.credits.calendar import day_start, local_day
 from portal.credits.permissions import HOLDERS, Permission
 from portal.credits.queries.ahead import WalletAhead, look_ahead
+from portal.credits.queries.freshness import freshness
 from portal.credits.queries.statements import DayChange, changes_by_day
 from portal.credits.queries.wallets import holdings, page_of_wallets
 from portal.credits.queries.watches import wanted
@@ -55,6 +56,7 @@ def wallet(ref: str) -> ResponseReturnValue:
         drawings=burn_down(changes, balance, ahead.outlook, now),
         watch=wants.watch,
         is_lead=wants.is_lead,
+        fresh=freshness(db),
         may_grant=current_actor().has(*HOLDERS[Permission.GIVE_GRANT]),
         may_adjust=current_actor().has(*HOLDERS[Permission.ADJUST]),
         now=now,
