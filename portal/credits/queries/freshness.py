@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import select, true
+from sqlalchemy.orm import Session, aliased
 
-from portal.credits.models import ReconciliationRow
-from portal.credits.queries.closing import Head, head
+from portal.credits.models import LedgerBlock, ReconciliationRow
+from portal.credits.queries.closing import Head
 from portal.credits.states import Reconciliation
 
 
@@ -51,7 +51,14 @@ class Freshness:
 
 
 def freshness(db: Session) -> Freshness:
-    """Return what a wallet's page says of its figures; two statements."""
-    rows = db.execute(select(ReconciliationRow)).scalars()
-    found = {Reconciliation(row.kind): Compared(row.looked_at, row.agreed_at, row.compared, row.problems) for row in rows}
-    return Freshness(found, head(db))
+    """Return what a wallet's page says of its figures; one statement."""
+    newest = select(LedgerBlock).order_by(LedgerBlock.number.desc()).limit(1).subquery()
+    block = aliased(LedgerBlock, newest)
+    found: dict[Reconciliation, Compared] = {}
+    head: Head | None = None
+    for row, last in db.execute(select(ReconciliationRow, block).join(block, true(), full=True)):
+        if row is not None:
+            found[Reconciliation(row.kind)] = Compared(row.looked_at, row.agreed_at, row.compared, row.problems)
+        if last is not None:
+            head = Head(last.number, last.digest, last.sealed_at)
+    return Freshness(found, head)
