@@ -49,7 +49,7 @@ def statement_page(
     )
     order = line_order(grouped.c.booked_at, grouped.c.line_id, grouped.c.operation)
     totals = [
-        func.count().over().label("count"),
+        func.count().over().label("lines"),
         cast(func.coalesce(func.sum(grouped.c.amount_ucr).filter(grouped.c.amount_ucr > 0).over(), 0), BigInteger).label("given_ucr"),
         cast(func.coalesce(func.sum(grouped.c.amount_ucr).filter(grouped.c.amount_ucr < 0).over(), 0), BigInteger).label("taken_ucr"),
         cast(func.sum(grouped.c.amount_ucr).over(order_by=order, rows=(None, 0)), BigInteger).label("changed_ucr"),
@@ -60,7 +60,7 @@ def statement_page(
         return statement_page(db, wallet_id, starts_at=starts_at, ends_at=ends_at, mark=None, now=now, size=size)
     before_ucr = opening_ucr + rows[0].changed_ucr - rows[0].amount_ucr if rows else opening_ucr
     lines = lines_of(db, wallet_id, starts_at, ends_at, before_ucr, only=[(row.line_id, row.operation) for row in rows]) if rows else []
-    count = rows[0].count if rows else 0
+    count = rows[0].lines if rows else 0
     found = Page(lines, str(begin + size) if begin + size < count else None, str(max(0, begin - size)) if begin else None)
     given_ucr, taken_ucr = (rows[0].given_ucr, rows[0].taken_ucr) if rows else (0, 0)
     return StatementPage(starts_at, ends_at, opening_ucr, closing_ucr, given_ucr, taken_ucr, count, found, now)

@@ -46,8 +46,8 @@ def statement(ref: str) -> ResponseReturnValue:
     now = clock.now()
     first_on, last_on = _period(now)
     card = queries.wallet_by_ref(session(), ref, actor=current_actor())
-    period = {"starts_at": day_start(first_on), "ends_at": day_end(last_on)}
-    found = statement_page(session(), card.id, **period, mark=request.args.get("mark"), now=now)
+    mark = request.args.get("mark")
+    found = statement_page(session(), card.id, starts_at=day_start(first_on), ends_at=day_end(last_on), mark=mark, now=now)
     balance = queries.balance(session(), card.id, now=now) if found.ends_at > now else None
     context = {"first_on": first_on, "last_on": last_on, "head": head(session())}
     return render_template("credits/statement.html", wallet=card, statement=found, balance=balance, **context)
