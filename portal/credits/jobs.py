@@ -6,9 +6,9 @@ import uuid
 from portal.core import clock
 from portal.core.access import Actor
 from portal.core.jobs import JobContext, Queue, job, periodic
-from portal.credits import queries
+from portal.credits import queries, verify
 from portal.credits.calendar import day_end, day_start
-from portal.credits.operations import days, debts, digests, expiry, exports, reconciliations, revocations, seal, transfers
+from portal.credits.operations import days, debts, digests, expiry, exports, revocations, seal, transfers
 from portal.credits.papers import StatementPaper
 from portal.credits.queries.closing import head
 from portal.credits.states import ExportFormat
@@ -75,7 +75,7 @@ def write_statement(ctx: JobContext, *, export_id: str) -> None:
 def verify_ledger(ctx: JobContext) -> None:
     """Each night, check every invariant of the ledger; what is broken is an alarm, and every wallet says that it is looked into."""
     with ctx.transaction() as db:
-        results = reconciliations.verify_ledger(db, now=clock.now())
+        results = verify.run_and_note(db, now=clock.now())
     for result in results:
         if not result.holds:
             logger.critical("the ledger is not sound, invariant %s (%s): %s", result.number, result.name, result.first_bad)

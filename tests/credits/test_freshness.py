@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from portal.compute.hub_gateway import HubAway
 from portal.core import jobs
+from portal.credits import verify
 from portal.credits.operations import reconciliations, seal
 from portal.credits.queries.freshness import freshness
 from portal.credits.states import Reconciliation
@@ -75,7 +76,7 @@ def test_the_wallet_says_it_in_every_language(client: FlaskClient, db: Session, 
         people.sign_in(client, owner)
         bare = client.get(f"/wallets/{ref}")
         seal.seal_due(db, now=now + timedelta(minutes=4), everything=False)
-        reconciliations.verify_ledger(db, now=now)
+        verify.run_and_note(db, now=now)
         reconciliations.note(db, Reconciliation.METERING, compared=3, problems=0, now=now)
         reconciliations.note(db, Reconciliation.PROVIDER, compared=3, problems=2, now=now)
         db.commit()

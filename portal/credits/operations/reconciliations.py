@@ -7,7 +7,6 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from portal.core.database import Instant
-from portal.credits import verify
 from portal.credits.models import ReconciliationRow
 from portal.credits.states import Reconciliation
 
@@ -19,10 +18,3 @@ def note(db: Session, kind: Reconciliation, *, compared: int, problems: int, now
     agreed_at = case((literal(agreed), literal(now, Instant())), else_=ReconciliationRow.agreed_at)
     changes = {"looked_at": now, "agreed_at": agreed_at, "compared": compared, "problems": problems}
     db.execute(row.on_conflict_do_update(index_elements=["kind"], set_=changes))
-
-
-def verify_ledger(db: Session, *, now: datetime) -> list[verify.InvariantResult]:
-    """Check every invariant of the ledger, and note what was found."""
-    results = verify.run(db, now=now)
-    note(db, Reconciliation.LEDGER, compared=len(results), problems=sum(not result.holds for result in results), now=now)
-    return results

@@ -11,6 +11,8 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from portal.credits.operations import reconciliations
+from portal.credits.states import Reconciliation
 from portal.credits.verify import closing, holds, journal, lots, meters, purchases
 from portal.credits.verify.check import Check
 
@@ -52,6 +54,13 @@ def run(db: Session, *, now: datetime | None = None) -> list[InvariantResult]:
         found = [_run(db, check, instant) for check in CHECKS if check.number == number]
         bad = next((first_bad for _, first_bad in found if first_bad is not None), None)
         results.append(InvariantResult(number, name, sum(rows for rows, _ in found), bad))
+    return results
+
+
+def run_and_note(db: Session, *, now: datetime) -> list[InvariantResult]:
+    """Check everything, and note what was found, so that every wallet says when that was."""
+    results = run(db, now=now)
+    reconciliations.note(db, Reconciliation.LEDGER, compared=len(results), problems=sum(not result.holds for result in results), now=now)
     return results
 
 
