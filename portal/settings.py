@@ -96,6 +96,7 @@ class Settings:
     seller: Seller
     stripe: StripeSettings | None = None
     is_behind_proxy: bool = False
+    idle_grace_s: int = 900
 
     @property
     def public_host(self) -> str:
@@ -161,6 +162,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         ),
         stripe=_stripe(env),
         is_behind_proxy=_flag(env, "PORTAL_BEHIND_PROXY"),
+        idle_grace_s=_minutes(env, "IDLE_GRACE_MINUTES", 15) * 60,
     )
 
 
@@ -210,6 +212,14 @@ def _stripe(env: Mapping[str, str]) -> StripeSettings | None:
         message = "STRIPE_API_BASE points a live key at a stand-in; take one of them away"
         raise BadSetting(message)
     return StripeSettings(key, secrets, base)
+
+
+def _minutes(env: Mapping[str, str], name: str, usual: int) -> int:
+    value = env.get(name, str(usual))
+    if not (value.isascii() and value.isdecimal() and int(value) <= 24 * 60):
+        message = f"{name} is {value!r}; give whole minutes, at most a day"
+        raise BadSetting(message)
+    return int(value)
 
 
 def _flag(env: Mapping[str, str], name: str) -> bool:

@@ -1,7 +1,7 @@
 """Forms of compute: shape only."""
 
 from flask_babel import lazy_gettext as _
-from wtforms import HiddenField, RadioField, SelectField, StringField
+from wtforms import DateField, HiddenField, RadioField, SelectField, StringField, TimeField
 from wtforms.validators import DataRequired, InputRequired, Length, Optional
 
 from portal.credits.forms import CreditsField
@@ -30,6 +30,15 @@ class AnswerForm(Form):
     amount = CreditsField(_("Amount, in credits"), [Optional()])
     lasts = RadioField(_("For how long"), [InputRequired(_("Please fill this in."))])
     answer = StringField(_("A word to them"), [Length(max=400)], filters=[stripped])
+
+
+class IncidentForm(Form):
+    kind = SelectField(_("What happened"), [InputRequired(_("Please fill this in."))])
+    node = SelectField(_("Where"), [Optional()])
+    on = DateField(_("Day"), [DataRequired(_("Please fill this in."))])
+    begins = TimeField(_("From"), [DataRequired(_("Please fill this in."))])
+    ends = TimeField(_("Until"), [DataRequired(_("Please fill this in."))])
+    note = StringField(_("In a sentence"), [DataRequired(_("Please fill this in.")), Length(max=400)], filters=[stripped])
 
 
 class StartForm(Form):

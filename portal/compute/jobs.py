@@ -8,8 +8,8 @@ from typing import cast
 
 from portal.compute import queries, rules
 from portal.compute.hub_gateway import Hub, HubAway, HubRefused, HubServer, Progress
-from portal.compute.operations import prices, sessions, starts, watch
-from portal.compute.states import Failure, StopCause
+from portal.compute.operations import incidents, prices, sessions, starts, watch
+from portal.compute.states import Failure, SessionState, StopCause
 from portal.core import clock, jobs
 from portal.core.access import Actor
 from portal.core.jobs import JobContext, Queue, job, periodic
@@ -114,6 +114,23 @@ def stop_sessions_of_person(ctx: JobContext, subject_id: str, **_: object) -> No
     """Ask for the end of all sessions of somebody who was suspended; a reaction to that fact."""
     with ctx.transaction() as db:
         sessions.stop_all_of_person(db, person_id=uuid.UUID(subject_id), by=WORKER, now=clock.now(), cause=StopCause.SUSPENDED)
+
+
+@job("compute.make_good_end", queue=Queue.BULK)
+def make_good_end(ctx: JobContext, subject_id: str, state: str, **_: object) -> None:
+    """Make good what the hub's fault took from a session that ended by it; a reaction to that fact."""
+    if state in {SessionState.LOST, SessionState.FAILED}:
+        with ctx.transaction() as db:
+            incidents.note_end(db, session_id=uuid.UUID(subject_id), now=clock.now())
+
+
+@job("compute.make_good_incident", queue=Queue.BULK)
+def make_good_incident(ctx: JobContext, incident_id: str) -> None:
+    """Give the sessions of a confirmed incident what they get, a transaction each; killed in between, it goes on there."""
+    has_more = True
+    while has_more:
+        with ctx.transaction() as db:
+            has_more = incidents.give_next(db, incident_id=uuid.UUID(incident_id), now=clock.now())
 
 
 @periodic("compute.reconcile", cron="* * * * *", queue=Queue.METER)

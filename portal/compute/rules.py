@@ -40,6 +40,11 @@ STOP_MARGIN = timedelta(seconds=12)
 
 FILES_TOTAL_MAX_BYTES = 1_000_000
 
+# A start that fails again and again earns nothing: the time waited is made good once a day for one person.
+WAITS_MADE_GOOD_EVERY = timedelta(days=1)
+# What ends within this time of an incident of the same kind, on the same node, belongs to it.
+INCIDENT_GAP = timedelta(minutes=15)
+
 
 @dataclass(frozen=True)
 class ProcessId:

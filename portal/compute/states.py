@@ -46,6 +46,7 @@ class StopCause(StrEnum):
     CREDIT = "credit"
     SUSPENDED = "suspended"
     NO_EVIDENCE = "no_evidence"
+    IDLE = "idle"
     ITSELF = "itself"
 
 
@@ -89,6 +90,51 @@ class Quarantine(StrEnum):
     FUTURE = "future"
     TOO_OLD = "too_old"
     UNKNOWN_SESSION = "unknown_session"
+
+
+class IncidentKind(StrEnum):
+    """Faults of the hub: a start that failed, a machine that died, an outage."""
+
+    FAILED_START = "failed_start"
+    NODE_DEATH = "node_death"
+    OUTAGE = "outage"
+
+
+class IncidentState(StrEnum):
+    """An incident that staff opened is looked at first; one that a rule noticed is made good at once."""
+
+    OPEN = "open"
+    WAITING = "waiting"
+    GIVING = "giving"
+    MADE_GOOD = "made_good"
+    DISMISSED = "dismissed"
+
+
+INCIDENT = Machine(
+    IncidentState,
+    [
+        ("confirm", [IncidentState.OPEN], IncidentState.GIVING, N_("Make it good")),
+        ("ask", [IncidentState.OPEN], IncidentState.WAITING, N_("Ask a second person")),
+        ("approve", [IncidentState.WAITING], IncidentState.GIVING, N_("Approve and make good")),
+        ("decline", [IncidentState.WAITING], IncidentState.DISMISSED, N_("Decline")),
+        ("withdraw", [IncidentState.WAITING], IncidentState.OPEN, N_("Withdraw")),
+        ("dismiss", [IncidentState.OPEN], IncidentState.DISMISSED, N_("Dismiss")),
+        ("finish", [IncidentState.GIVING], IncidentState.MADE_GOOD),
+    ],
+)
+
+
+def fault_of(*, state: SessionState, failure: Failure | None, was_asked_to_stop: bool, was_redeemed: bool, is_charged: bool) -> IncidentKind | None:
+    """Return the hub's fault that an end shows by itself, None where it was nobody's, or may have been the person's own.
+
+    A server that came up but never answered may have failed in its person's own home: only what it was charged is made good.
+    """
+    if state is SessionState.LOST:
+        return None if was_asked_to_stop else IncidentKind.NODE_DEATH
+    if state is not SessionState.FAILED or failure is None or failure is Failure.PERSON_INACTIVE:
+        return None
+    is_ours = failure in {Failure.HUB_AWAY, Failure.HUB_REFUSED} or not was_redeemed
+    return IncidentKind.FAILED_START if is_ours or is_charged else None
 
 
 class AskState(StrEnum):

@@ -6,8 +6,9 @@ from flask_babel import get_locale, gettext
 
 from portal.compute.isolation import LimitLine
 from portal.compute.queries import SessionView
-from portal.compute.states import Failure, SessionState, StopCause
+from portal.compute.states import Failure, IncidentKind, IncidentState, SessionState, StopCause
 from portal.core.errors import N_
+from portal.credits.states import FaultRule
 
 BADGES: dict[SessionState, tuple[str, str]] = {
     SessionState.REQUESTED: ("info", N_("Requested")),
@@ -26,6 +27,7 @@ CAUSES: dict[StopCause, str] = {
     StopCause.CREDIT: N_("The credits of the project ended, so it stopped with the time they paid for."),
     StopCause.SUSPENDED: N_("The account was suspended."),
     StopCause.NO_EVIDENCE: N_("The hub could no longer show that it ran, so it was stopped. Time without proof is not charged."),
+    StopCause.IDLE: N_("It did nothing for a while, so it was stopped. Idle time after the first minutes is not charged."),
     StopCause.ITSELF: N_("It ended by itself, for example by “Shut down” inside JupyterLab."),
 }
 
@@ -34,6 +36,28 @@ FAILURES: dict[Failure, str] = {
     Failure.HUB_REFUSED: N_("The hub could not start the machine. Nothing was charged."),
     Failure.DID_NOT_START: N_("The machine did not come up in time. Nothing was charged."),
     Failure.PERSON_INACTIVE: N_("The account is suspended, so nothing was started. Nothing was charged."),
+}
+
+KINDS: dict[IncidentKind, str] = {
+    IncidentKind.FAILED_START: N_("A start that failed"),
+    IncidentKind.NODE_DEATH: N_("A machine that died"),
+    IncidentKind.OUTAGE: N_("An outage"),
+}
+
+INCIDENT_BADGES: dict[IncidentState, tuple[str, str]] = {
+    IncidentState.OPEN: ("info", N_("To be looked at")),
+    IncidentState.WAITING: ("warn", N_("Waits for a second person")),
+    IncidentState.GIVING: ("info", N_("Being made good")),
+    IncidentState.MADE_GOOD: ("good", N_("Made good")),
+    IncidentState.DISMISSED: ("neutral", N_("Dismissed")),
+}
+
+GIVEN: dict[FaultRule, str] = {
+    FaultRule.FAILED_START: N_("Made good: a start that failed"),
+    FaultRule.NODE_DEATH: N_("Made good: a machine that failed"),
+    FaultRule.OUTAGE: N_("Made good: an outage"),
+    FaultRule.LATE_START: N_("Made good: a start later than promised"),
+    FaultRule.RELEASED_TOO_LATE: N_("Made good: credits that ended through our fault"),
 }
 
 # code: (title, what it means when it holds)
@@ -72,6 +96,22 @@ def badge_of(state: SessionState) -> tuple[str, str]:
     """Return kind and word of a state's badge."""
     kind, word = BADGES[state]
     return kind, str(gettext(word))
+
+
+def incident_badge(state: IncidentState) -> tuple[str, str]:
+    """Return kind and word of an incident's badge."""
+    kind, word = INCIDENT_BADGES[state]
+    return kind, str(gettext(word))
+
+
+def kind_of(kind: IncidentKind) -> str:
+    """Return what an incident was, in words."""
+    return str(gettext(KINDS[kind]))
+
+
+def given_for(rule: FaultRule) -> str:
+    """Return what credits were given for, in words."""
+    return str(gettext(GIVEN[rule]))
 
 
 def title_of(view: SessionView) -> str:

@@ -76,6 +76,7 @@ def _work() -> Sequence[tuple[tuple[Role, ...], str, str]]:
         ((Role.FINANCE, Role.FUNDER, Role.ADMINISTRATOR), _("Funds"), "credits.funds"),
         ((Role.FINANCE, Role.ADMINISTRATOR), _("Payments"), "payments.finance_desk"),
         ((Role.STAFF, Role.ADMINISTRATOR), _("GPU pool"), "compute.pool"),
+        ((Role.STAFF, Role.FINANCE, Role.ADMINISTRATOR), _("Incidents"), "compute.incident_list"),
         ((Role.STAFF, Role.ADMINISTRATOR), _("People"), "identity.people"),
     )
 

@@ -87,6 +87,7 @@ TEXTS: dict[str, str] = {
     "compute.see_pool": N_("see the pool’s machines and who holds them"),
     "compute.see_all_sessions": N_("see every session"),
     "compute.stop_any_session": N_("stop any session"),
+    "compute.make_good": N_("open incidents of the hub and make them good"),
     "learning.run_courses": N_("open course runs and lead them"),
     "learning.see_all_runs": N_("see every course run and its learners"),
     "incubation.manage_calls": N_("set up calls, publish and close them"),

@@ -76,6 +76,11 @@ ROWS = {
     "compute.answer_ask": Row("signed_in", relation="leads of the project", object="asked"),
     "compute.charge": Row("signed_in", relation="whoever may see the wallet that pays", object="charge"),
     "compute.limits": Row("signed_in"),
+    "compute.incident_list": Row("permission", permission=Permission.MAKE_GOOD),
+    "compute.new_incident": Row("permission", permission=Permission.MAKE_GOOD),
+    "compute.incident_page": Row("permission", permission=Permission.MAKE_GOOD),
+    "compute.confirm_incident": Row("permission", permission=Permission.MAKE_GOOD, relation="a second person where one's own project would gain"),
+    "compute.decide_incident": Row("permission", permission=Permission.MAKE_GOOD, relation="never whoever asked, nor for a project of one's own"),
     "compute.pool": Row("permission", permission=Permission.SEE_POOL),
 }
 OBJECTS = {"session": make_session, "charge": make_charge, "led_project": make_led_project, "asked": make_asked}

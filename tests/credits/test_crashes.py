@@ -20,6 +20,9 @@ import pytest
 from sqlalchemy import NullPool, event, text
 from sqlalchemy.orm import Session, sessionmaker
 
+from portal.compute.operations import endings, incidents, observations, sessions
+from portal.compute.queries.incidents import incident_by_number, touched
+from portal.compute.states import IncidentKind, StopCause
 from portal.core import database
 from portal.core.access import Actor, Role
 from portal.core.database import transaction
@@ -48,6 +51,7 @@ from portal.payments.operations.bank_transfers import BankLine
 from portal.payments.rules.observations import DisputeOutcome, Observation, Paying, RefundOutcome, SeenDispute, SeenRefund
 from portal.payments.states import Method
 from tests.credits.conftest import check
+from tests.factories import compute as pool
 from tests.factories import credits as make
 from tests.factories import identity as people
 from tests.factories import payments as shop
@@ -233,6 +237,45 @@ def _supplement(db: Session, world: World, now: datetime) -> object:
     return requests.supplement(db, grant_id=world["id"], lot_id=world["lot"], **terms)
 
 
+def _spender(db: Session, now: datetime) -> World:
+    ada = pool.spender(db, now=now)
+    return {"wallet": ada.wallet_id, "spender": ada}
+
+
+def _lost(db: Session, now: datetime) -> World:
+    """A session whose machine died after 40 minutes."""
+    world = _spender(db, now)
+    session_id, plugin = pool.running(db, world["spender"], now=now)
+    pool.deliver(db, [plugin.seen(2400)], now=now + HOUR)
+    row = pool.row_of(db, session_id)
+    endings.lose(db, row, observations.lives(db, {row.id: row})[row.id], by=make.TESTS, now=now + HOUR)
+    return world | {"session": session_id}
+
+
+def _outage(db: Session, now: datetime) -> World:
+    """An incident that staff confirmed, with one session to make good."""
+    world, staff = _spender(db, now), people.person(db, roles=[Role.STAFF], now=now)
+    session_id, plugin = pool.running(db, world["spender"], now=now)
+    pool.deliver(db, [plugin.exited(2400)], now=now + HOUR)
+    times = {"starts_at": now + timedelta(minutes=20), "ends_at": now + timedelta(minutes=30), "now": now + HOUR}
+    number = incidents.open(db, kind=IncidentKind.OUTAGE, node_id=None, note="Outage", by=staff.actor, **times)
+    incident = incident_by_number(db, number)
+    # Worlds of other runs are struck as well; each is made good by the first.
+    seen_ucr = sum(row.total_ucr for row in touched(db, incident, now=now + HOUR))
+    incidents.confirm(db, incident_id=incident.id, seen_ucr=seen_ucr, by=staff.actor, now=now + HOUR)
+    return world | {"session": session_id, "incident": incident.id}
+
+
+def _idle(db: Session, now: datetime) -> World:
+    """A session that was stopped for idleness, and whose end is on its way."""
+    world = _spender(db, now)
+    session_id, plugin = pool.running(db, world["spender"], now=now)
+    by, end = world["spender"].actor, now + timedelta(minutes=50)
+    pool.deliver(db, [plugin.seen(2995)], now=end)
+    sessions.stop(db, session_id=session_id, by=by, now=end, cause=StopCause.IDLE, idle_since=now + timedelta(minutes=20), grace=timedelta(minutes=10))
+    return world | {"session": session_id, "seen": [plugin.exited(3000)]}
+
+
 COMMANDS = {
     "grant": Command(lambda db, now: _wallet(db, now) | {"fund": make.fund(db, now=now)}, _grant),
     "authorise": Command(_wallet, _authorise),
@@ -270,6 +313,9 @@ COMMANDS = {
     "write off asked for and approved": Command(_write_off_asked, _approve),
     "extension asked for and approved": Command(_extension_asked, _approve),
     "supplement": Command(_wallet, _supplement),
+    "make good by rule": Command(_lost, lambda db, w, now: incidents.note_end(db, session_id=w["session"], now=now), HOUR),
+    "make good by staff": Command(_outage, lambda db, w, now: incidents.give_next(db, incident_id=w["incident"], now=now), HOUR),
+    "idle tail": Command(_idle, lambda db, w, now: pool.deliver(db, w["seen"], now=now), HOUR),
 }
 
 
@@ -287,6 +333,7 @@ def summary(db: Session, world: World) -> dict[str, list[Any]]:
         " FROM meter WHERE wallet_id = ANY(:ids)",
         "holds": "SELECT window_number, amount_ucr, captured_ucr, released_ucr, state FROM hold WHERE wallet_id = ANY(:ids)",
         "adjustments": "SELECT kind, state, amount_ucr, takes_two FROM adjustment WHERE wallet_id = ANY(:ids)",
+        "gifts": "SELECT rule, duration_s, amount_ucr FROM make_good WHERE wallet_id = ANY(:ids)",
         "purchases": "SELECT p.state, p.gross_minor, (SELECT count(*) FROM document d WHERE d.purchase_id = p.id), (SELECT count(*) FROM refund r WHERE r.purchase_id = p.id),"
         " (SELECT count(*) FROM dispute d WHERE d.purchase_id = p.id), (SELECT count(*) FROM cash_transaction c WHERE c.purchase_id = p.id)"
         " FROM purchase p WHERE p.wallet_id = ANY(:ids)",
@@ -409,6 +456,9 @@ BOOKS = {
     "write off asked for and approved": {"write_off"},
     "extension asked for and approved": {"transfer"},
     "supplement": {"grant"},
+    "make good by rule": {"grant"},
+    "make good by staff": {"grant"},
+    "idle tail": {"correction"},
 }
 
 

@@ -17,7 +17,8 @@ from portal.core.database import make_sessions, transaction
 from portal.core.ids import new_id
 from portal.core.quantities import charge_ucr
 from portal.credits import queries, verify
-from portal.credits.operations import corrections, expiry, grants, meters
+from portal.credits.operations import corrections, expiry, grants, make_good, meters
+from portal.credits.states import FaultRule
 from tests.credits.model import Model, ModelLot, ModelSession
 from tests.credits.paging import pages_of
 from tests.factories import credits as make
@@ -71,6 +72,19 @@ class LedgerMachine(RuleBasedStateMachine):
         lot_id = self.do(give)
         assert self.do(give) == lot_id
         self.model.lots.append(ModelLot(lot_id, amount, classes, priority, effective, expires, len(self.model.lots)))
+
+    @precondition(lambda self: self.has("settled"))
+    @rule(data=st.data(), amount=AMOUNTS, times=st.integers(1, 2))
+    def make_good(self, data: Any, amount: int, times: int) -> None:
+        """A fault of the hub gives a lot of fourteen days, once for a session."""
+        session = self.pick(data, "settled")
+        terms = {"rule": FaultRule.NODE_DEATH, "wallet_id": self.wallet_id, "amount_ucr": amount, "duration_s": 1, "note": ""}
+        lots = {self.do(lambda db: make_good.give(db, session_id=session.name, now=self.at(self.now), **terms)) for _ in range(times)}
+        assert len(lots) == 1
+        lot_id = lots.pop()
+        if lot_id not in {lot.name for lot in self.model.lots}:
+            life = int(make_good.VALID.total_seconds())
+            self.model.lots.append(ModelLot(lot_id, amount, None, 100, self.now, self.now + life, len(self.model.lots)))
 
     @rule(
         kind=st.sampled_from(KINDS),

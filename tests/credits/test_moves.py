@@ -155,12 +155,13 @@ def test_fault_is_made_good_once_by_rule_for_fourteen_days(db: Session, now: dat
     terms = {"wallet_id": wallet_id, "amount_ucr": 1234567, "duration_s": 61, "note": "node-3 lost power", "now": now}
     given = {make_good.give(db, rule=FaultRule.NODE_DEATH, session_id=session_id, **terms) for _ in range(3)}
     assert len(given) == 1
+    assert make_good.give(db, rule=FaultRule.OUTAGE, session_id=session_id, **terms) in given, "another name of the fault pays nothing more"
     assert make_good.give(db, rule=FaultRule.OUTAGE, **terms | {"amount_ucr": 0}) is None
     assert free(db, wallet_id, now) == 1234567
     assert free(db, wallet_id, now + timedelta(days=13, hours=23)) == 1234567
     assert free(db, wallet_id, now + timedelta(days=14)) == 0
-    incident = db.execute(text("SELECT rule, duration_s, amount_ucr, note FROM incident")).one()
-    assert tuple(incident) == ("node_death", 61, 1234567, "node-3 lost power")
+    gift = db.execute(text("SELECT rule, duration_s, amount_ucr, note FROM make_good")).one()
+    assert tuple(gift) == ("node_death", 61, 1234567, "node-3 lost power")
 
 
 def test_idle_tail_goes_back_where_it_came_from_last_taken_first(db: Session, now: datetime) -> None:

@@ -8,20 +8,24 @@ import os
 import threading
 import uuid
 from collections.abc import Iterator
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import count
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from flask import Flask
 from playwright.sync_api import Browser, Page
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, select, text
 from sqlalchemy.orm import Session
 from werkzeug.serving import make_server
 
 from portal.compute import queries as compute
-from portal.compute.operations import observations, prices, starts, tickets
+from portal.compute.models import ComputeSession
+from portal.compute.operations import endings, incidents, observations, prices, starts, tickets
 from portal.compute.operations import sessions as operations
+from portal.compute.states import IncidentKind
 from portal.core import clock, database
 from portal.core.access import Actor
 from portal.core.ids import new_id
@@ -33,6 +37,7 @@ from portal.demo import people, world
 from portal.demo.programme import OPEN_CALL
 from portal.factory import create_app
 from portal.identity import queries as identity
+from portal.identity.queries import PersonCard
 from portal.projects import queries as projects
 from tests.chromium import SPILLS, chromium
 from tests.conftest import ROOT, TESTER, LocalPostgres, make_settings
@@ -41,6 +46,7 @@ from tests.factories import identity as factory
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("main-pages")]
 SHOTS = os.environ.get("PAGE_SHOTS", "")
 HUB = Actor.process("hub")
+_offsets = count(1)
 
 # Times, percentages, signed numbers and ranges that stand bare in Arabic text: without an isolate their parts change
 # places. A plain number between Arabic words reads right as it is.
@@ -57,13 +63,13 @@ def site(postgres: LocalPostgres, template_database: str, tmp_path_factory: pyte
     postgres.ensure_database(name, template=template_database)
     app = create_app(make_settings(postgres.url(name, TESTER), tmp_path_factory.mktemp("pages")), PORTAL_HOST=None)
     engine = database.make_engine(postgres.url(name, TESTER))
-    number, meter_id = _populate(engine)
+    found = _populate(engine)
     with database.make_sessions(engine)() as db:
         charged = db.execute(text(_CHARGED)).scalar_one()
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield Site(f"http://127.0.0.1:{server.server_port}", number, meter_id, charged, _cookies(app, engine))
+    yield Site(f"http://127.0.0.1:{server.server_port}", found, charged, _cookies(app, engine))
     server.shutdown()
     thread.join()
     server.server_close()
@@ -76,8 +82,9 @@ def site(postgres: LocalPostgres, template_database: str, tmp_path_factory: pyte
 class Site:
     """The served world."""
 
-    def __init__(self, url: str, session_number: int, meter_id: uuid.UUID, charged: uuid.UUID, cookies: dict[str, tuple[str, str]]) -> None:
-        self.url, self.session_number, self.meter_id, self.charged, self.cookies = url, session_number, meter_id, charged, cookies
+    def __init__(self, url: str, world: "World", charged: uuid.UUID, cookies: dict[str, tuple[str, str]]) -> None:
+        self.url, self.charged, self.cookies = url, charged, cookies
+        self.session_number, self.lost_number, self.meter_id = world.session_number, world.lost_number, world.meter_id
 
     def paths(self) -> list[tuple[people.DemoPerson, str]]:
         """Return who looks at what."""
@@ -103,6 +110,11 @@ class Site:
             (people.APPLICANT, "/applications"),
             (people.FINANCE, "/funds"),
             (people.FINANCE, "/grant-requests"),
+            (people.STAFF, "/sessions/incidents"),
+            (people.STAFF, "/sessions/incidents/new"),
+            (people.STAFF, "/sessions/incidents/1"),
+            (people.FINANCE, "/sessions/incidents/2"),
+            (people.FOUNDER, f"/sessions/{self.lost_number}"),
             (people.FINANCE, f"/wallets/p-1/charges/{self.meter_id}/correct"),
             (people.FINANCE, "/wallets/p-1/write-off"),
             (people.FINANCE, "/wallets/p-1/lots/1/supplement"),
@@ -116,14 +128,40 @@ _CHARGED = """SELECT s.id FROM compute_session s JOIN project p ON p.id = s.proj
 ORDER BY s.number LIMIT 1"""
 
 
-def _populate(engine: Engine) -> tuple[int, uuid.UUID]:
+@dataclass(frozen=True)
+class World:
+    """What the pages show beside the demo world: a running session, one whose machine died, a corrected charge."""
+
+    session_number: int
+    lost_number: int
+    meter_id: uuid.UUID
+
+
+def _populate(engine: Engine) -> World:
     now = clock.now()
     with database.transaction(database.make_sessions(engine)) as db:
         world.load(db, courses_dir=ROOT / "courses", now=now - timedelta(minutes=30))
         number = _running_session(db)
         _coming_prices(db)
         meter_id = _adjustments(db)
-    return number, meter_id
+        lost_number = _incidents(db)
+    return World(number, lost_number, meter_id)
+
+
+def _incidents(db: Session) -> int:
+    """Let the machine of a session die, and open an outage that waits to be confirmed; return the session's number."""
+    now = clock.now()
+    founder, staff = identity.person_by_email(db, people.FOUNDER.email), identity.person_by_email(db, people.STAFF.email)
+    assert founder is not None
+    assert staff is not None
+    began_at = now - timedelta(minutes=25)
+    session_id = _started(db, founder, began_at, profile="h100-slice-10", label="تدريب أول", minutes=18)
+    row = db.execute(select(ComputeSession).where(ComputeSession.id == session_id)).scalar_one()
+    endings.lose(db, row, observations.lives(db, {row.id: row})[row.id], by=HUB, now=now)
+    assert incidents.note_end(db, session_id=session_id, now=now) is not None
+    times = {"starts_at": now - timedelta(days=2), "ends_at": now - timedelta(days=1), "now": now}
+    incidents.open(db, kind=IncidentKind.OUTAGE, node_id=None, note="انقطعت الشبكة بين الخوادم", by=staff.actor, **times)
+    return compute.session_by_id(db, session_id, actor=founder.actor, now=now).number
 
 
 def _adjustments(db: Session) -> uuid.UUID:
@@ -176,31 +214,36 @@ def _running_session(db: Session) -> int:
     began_at = clock.now() - timedelta(minutes=9)
     person = identity.person_by_email(db, people.FOUNDER.email)
     assert person is not None
+    session_id = _started(db, person, began_at, profile="h100-slice-40", label="ضبط النموذج", minutes=8)
+    return compute.session_by_id(db, session_id, actor=person.actor, now=clock.now()).number
+
+
+def _started(db: Session, person: PersonCard, began_at: datetime, *, profile: str, label: str, minutes: int) -> uuid.UUID:
+    """Start a session and let it be seen after some minutes."""
     project = projects.projects_of(db, person.id)[0]
-    session_id = operations.request(
-        db, project_id=project.id, profile_slug="h100-slice-40", duration_s=7200, label="ضبط النموذج", by=person.actor, now=began_at
-    )
+    terms = {"profile_slug": profile, "duration_s": 7200, "label": label}
+    session_id = operations.request(db, project_id=project.id, **terms, by=person.actor, now=began_at)
     launch = starts.begin(db, session_id=session_id, by=HUB, now=began_at)
     assert launch is not None
     tickets.redeem(db, token=launch.ticket, username=launch.username, server=launch.server, now=began_at)
-    for offset, (kind, minutes) in enumerate((("started", 0), ("seen", 8)), start=1):
-        at = began_at + timedelta(minutes=minutes, seconds=1)
+    for kind, minute in (("started", 0), ("seen", minutes)):
+        at = began_at + timedelta(minutes=minute, seconds=1)
         item = {
-            "offset": offset,
+            "offset": next(_offsets),
             "session_id": str(session_id),
             "generation": 1,
             "kind": kind,
-            "boot_id": "pages",
+            "boot_id": f"pages-{profile}",
             "pid": 7,
             "process_started_ticks": 7,
-            "monotonic_ns": 10**15 + minutes * 60 * 10**9,
+            "monotonic_ns": 10**15 + minute * 60 * 10**9,
             "observed_at": at.isoformat().replace("+00:00", "Z"),
-            "process_age_ns": minutes * 60 * 10**9,
+            "process_age_ns": minute * 60 * 10**9,
             "exit_code": None,
         }
         observations.receive(db, agent="pages-hub", items=[item], by=HUB, now=at)
     starts.mark_ready(db, session_id=session_id, by=HUB, now=began_at + timedelta(seconds=5))
-    return compute.session_by_id(db, session_id, actor=person.actor, now=clock.now()).number
+    return session_id
 
 
 @pytest.fixture(scope="module")

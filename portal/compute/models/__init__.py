@@ -2,6 +2,7 @@
 
 from portal.compute.models.allowances import Allowance, AllowanceAsk
 from portal.compute.models.evidence import HubAgent, HubWatch, Observation, QuarantinedObservation, ServerProcess
+from portal.compute.models.incidents import Incident, IncidentSession
 from portal.compute.models.pool import Device, Node, PriceVersion, Profile
 from portal.compute.models.sessions import ComputeSession, DeviceHold, SessionFile, Ticket
 
@@ -13,6 +14,8 @@ __all__ = [
     "DeviceHold",
     "HubAgent",
     "HubWatch",
+    "Incident",
+    "IncidentSession",
     "Node",
     "Observation",
     "PriceVersion",

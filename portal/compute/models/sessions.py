@@ -18,6 +18,7 @@ class ComputeSession(Base):
     """One session from request to settlement.
 
     price_version: what was agreed at its request. told_price: the latest price after it whose coming the person was told of.
+    idle_from: of a session that was stopped for idleness, from when on it is not charged.
     """
 
     __tablename__ = "compute_session"
@@ -45,6 +46,7 @@ class ComputeSession(Base):
     last_seen_at: Mapped[datetime | None]
     credit_warned_at: Mapped[datetime | None]
     stop_asked_at: Mapped[datetime | None]
+    idle_from_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     stop_cause: Mapped[str | None]
     failure: Mapped[str | None]
@@ -58,6 +60,7 @@ class ComputeSession(Base):
         CheckConstraint(f"({IS_ENDED}) = (ended_at IS NOT NULL)", name="ended_has_time"),
         CheckConstraint("(state = 'failed') = (failure IS NOT NULL)", name="failed_has_reason"),
         CheckConstraint("generation >= 1 AND proven_s >= 0 AND duration_s > 0", name="amounts"),
+        CheckConstraint("idle_from_at IS NULL OR stop_cause = 'idle'", name="idle_is_cause"),
         CheckConstraint("length(label) <= 120", name="label_length"),
         Index("ix_compute_session__person", "person_id", "id"),
         Index("ix_compute_session__project", "project_id", "id"),

@@ -11,11 +11,14 @@ from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
 from portal.compute.models import ComputeSession, DeviceHold, SessionFile
+from portal.compute.operations.letters import write_letters
 from portal.compute.rules import Life
 from portal.compute.states import SESSION, Failure, SessionState, StopCause
 from portal.core import audit, facts, jobs
 from portal.core.access import Actor
-from portal.credits.operations import meters
+from portal.credits.operations import corrections, meters
+
+IDLE_RULE = Actor.process("idle")
 
 
 def finish(db: Session, row: ComputeSession, life: Life, *, by: Actor, now: datetime, exit_code: int | None = None) -> None:
@@ -37,6 +40,7 @@ def correct(db: Session, row: ComputeSession, life: Life, *, now: datetime) -> N
     row.proven_s, row.started_at, row.last_seen_at = life.proven_s, life.started_at, life.last_seen_at
     row.ended_at = life.started_at + timedelta(seconds=life.proven_s)
     meters.settle(db, session_id=row.id, generation=row.generation, proven_s=life.proven_s, ended_at=row.ended_at, now=now)
+    _refund_idle(db, row, life, now=now)
 
 
 def fail(db: Session, row: ComputeSession, failure: Failure, *, by: Actor, now: datetime) -> None:
@@ -57,7 +61,19 @@ def _settle(db: Session, row: ComputeSession, life: Life, *, by: Actor, now: dat
     row.proven_s, row.started_at, row.last_seen_at = life.proven_s, life.started_at, life.last_seen_at
     row.ended_at = life.started_at + timedelta(seconds=life.proven_s)
     meters.settle(db, session_id=row.id, generation=row.generation, proven_s=life.proven_s, ended_at=row.ended_at, now=now)
+    _refund_idle(db, row, life, now=now)
     _close(db, row, by=by, now=now)
+
+
+def _refund_idle(db: Session, row: ComputeSession, life: Life, *, now: datetime) -> None:
+    """Give back the tail of a session that was stopped for idleness, from the end of its grace on, and tell its person."""
+    if row.idle_from_at is None:
+        return
+    from_s = (row.idle_from_at - life.started_at) // timedelta(seconds=1)
+    back_ucr = corrections.forgive_tail(db, session_id=row.id, generation=row.generation, from_s=from_s, reason="idle", by=IDLE_RULE, now=now)
+    if back_ucr:
+        more = {"back_ucr": back_ucr, "idle_from": row.idle_from_at.isoformat()}
+        write_letters(db, "compute.idle_refunded", [row.id], now=now, more={row.id: more})
 
 
 def _void(db: Session, row: ComputeSession, *, reason: str, by: Actor, now: datetime) -> None:

@@ -2,9 +2,10 @@
 
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
@@ -154,16 +155,44 @@ def request(
     return row.id
 
 
-def stop(db: Session, *, session_id: uuid.UUID, by: Actor, now: datetime, cause: StopCause) -> None:
-    """Ask for a session's end; a second time changes nothing. Raises NotFound for a session that is not the actor's to stop."""
+def stop(
+    db: Session,
+    *,
+    session_id: uuid.UUID,
+    by: Actor,
+    now: datetime,
+    cause: StopCause,
+    idle_since: datetime | None = None,
+    grace: timedelta = timedelta(),
+) -> None:
+    """Ask for a session's end; a second time changes nothing. Raises NotFound for a session that is not the actor's to stop.
+
+    idle_since: with the cause IDLE, when the session last did anything: what it is charged after that and the grace goes
+    back when it has ended.
+    """
+    if (cause is StopCause.IDLE) != (idle_since is not None):
+        message = "a session is stopped for idleness since an instant, and for nothing else since one"
+        raise ValueError(message)
     row = db.execute(select(ComputeSession).where(ComputeSession.id == session_id).with_for_update()).scalar_one_or_none()
     if row is None or not _may_stop(db, row, by):
         raise NotFound
-    stop_rows(db, [row], by=by, now=now, cause=cause)
+    idle_from = {} if idle_since is None else {row.id: idle_since + grace}
+    stop_rows(db, [row], by=by, now=now, cause=cause, idle_from=idle_from)
 
 
-def stop_rows(db: Session, rows: Sequence[ComputeSession], *, by: Actor, now: datetime, cause: StopCause) -> list[uuid.UUID]:
-    """Ask for the end of locked sessions and return those whose servers must now be stopped; others stay as they are."""
+def stop_rows(
+    db: Session,
+    rows: Sequence[ComputeSession],
+    *,
+    by: Actor,
+    now: datetime,
+    cause: StopCause,
+    idle_from: Mapping[uuid.UUID, datetime] = MappingProxyType({}),
+) -> list[uuid.UUID]:
+    """Ask for the end of locked sessions and return those whose servers must now be stopped; others stay as they are.
+
+    idle_from: with the cause IDLE, from when on each session is not charged.
+    """
     asked: list[uuid.UUID] = []
     for row in rows:
         if row.state == SessionState.REQUESTED:
@@ -171,7 +200,7 @@ def stop_rows(db: Session, rows: Sequence[ComputeSession], *, by: Actor, now: da
             endings.end_unused(db, row, by=by, now=now)
         elif row.state in SESSION.sources("ask_stop"):
             row.state = SESSION.target("ask_stop", SessionState(row.state)).value
-            row.stop_asked_at, row.stop_cause = now, cause.value
+            row.stop_asked_at, row.stop_cause, row.idle_from_at = now, cause.value, idle_from.get(row.id)
             audit.record(db, "asked to stop", "compute_session", row.id, by=by, now=now, cause=cause.value)
             asked.append(row.id)
     if asked:

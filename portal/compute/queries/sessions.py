@@ -64,7 +64,7 @@ class SessionView:
 
     used_s, cost_ucr and energy_wh go up to the read while it runs, and are what is proven once it has ended;
     energy is an estimate. role: the reader's in the project that pays. told: the latest price that was announced to its
-    person. next: the price that begins at next_price_at. prices: the seconds used, by price.
+    person. given_back: what went back of the cost. next: the price that begins at next_price_at. prices: the seconds used, by price.
     """
 
     id: uuid.UUID
@@ -102,6 +102,7 @@ class SessionView:
     role: MemberRole | None
     used_s: int = 0
     cost_ucr: int = 0
+    given_back_ucr: int = 0
     window_ends_at: datetime | None = None
     prices: tuple[ledger.PricePart, ...] = ()
     next_ucr: int | None = None
@@ -190,6 +191,7 @@ def _with_cost(view: SessionView, cost: ledger.SessionCost, now: datetime) -> Se
         view,
         used_s=cost.duration_s,
         cost_ucr=cost.cost_ucr,
+        given_back_ucr=cost.given_back_ucr,
         window_ends_at=cost.window_ends_at,
         rate_ucr_per_hour=cost.rate_ucr_per_hour,
         prices=cost.prices,

@@ -16,6 +16,7 @@ from portal.compute.views.base import blueprint, portal_settings
 from portal.core import clock
 from portal.core.errors import NotFound
 from portal.credits.queries import Balance
+from portal.credits.queries.faults import made_good
 from portal.web import access, i18n
 from portal.web.actors import current_actor
 from portal.web.database import session
@@ -74,7 +75,9 @@ def _session_context(number: int) -> dict[str, Any]:
     is_hub_away = looked_at is not None and (answered_at is None or answered_at < looked_at)
     open_url = f"{portal_settings().hub.public_url}/user/{view.person_slug}/{view.slug}{view.open_path}" if view.is_own and view.is_open else None
     balance = quotes.balance_of(session(), view.project_id, now=now) if view.is_live and view.sees_wallet else None
-    return {"view": view, "balance": balance, "open_url": open_url, "is_hub_away": is_hub_away, "words": words, "poll_s": _poll_s(view)}
+    gifts = [] if view.is_live else made_good(session(), view.id)
+    more = {"balance": balance, "open_url": open_url, "is_hub_away": is_hub_away, "made_good": gifts}
+    return {"view": view, "words": words, "poll_s": _poll_s(view), **more}
 
 
 def _poll_s(view: SessionView) -> int | None:

@@ -3,13 +3,14 @@
 from portal.credits.models.adjustments import Adjustment
 from portal.credits.models.cash import CashEntry, CashTransaction
 from portal.credits.models.closing import LedgerBlock, LedgerMonth, LedgerSeal, LotDay, ReconciliationRow, StatementExport, SummedDay, WalletMonth
-from portal.credits.models.events import CreditLoan, Incident, LotRevocation
+from portal.credits.models.events import ONCE_A_SESSION, CreditLoan, LotRevocation, MakeGood
 from portal.credits.models.ledger import Fund, GrantRequest, LedgerAccount, LedgerEntry, LedgerTransaction, Lot, Wallet
 from portal.credits.models.meters import MAX_RATE_UCR_PER_HOUR, Hold, HoldShare, Meter, MeterSegment
 from portal.credits.models.pacing import CreditDigest, CreditWarning, CreditWatch
 
 __all__ = [
     "MAX_RATE_UCR_PER_HOUR",
+    "ONCE_A_SESSION",
     "Adjustment",
     "CashEntry",
     "CashTransaction",
@@ -21,7 +22,6 @@ __all__ = [
     "GrantRequest",
     "Hold",
     "HoldShare",
-    "Incident",
     "LedgerAccount",
     "LedgerBlock",
     "LedgerEntry",
@@ -31,6 +31,7 @@ __all__ = [
     "Lot",
     "LotDay",
     "LotRevocation",
+    "MakeGood",
     "Meter",
     "MeterSegment",
     "ReconciliationRow",

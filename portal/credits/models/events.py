@@ -10,6 +10,8 @@ from portal.core.database import Base, Number, PrimaryId
 from portal.core.states import state_check
 from portal.credits.states import FaultRule, LoanState
 
+ONCE_A_SESSION = "rule IN ('failed_start', 'node_death', 'outage')"
+
 
 class LotRevocation(Base):
     """A lot that may no longer be spent: what its running windows give back returns to the fund. Never changed."""
@@ -48,14 +50,18 @@ class CreditLoan(Base):
     )
 
 
-class Incident(Base):
-    """A fault of the hub that was made good by rule, with what was given for it. Never changed."""
+class MakeGood(Base):
+    """Credits that were given to one session, or one wallet, for a fault of the hub, by a rule. Never changed.
 
-    __tablename__ = "incident"
+    incident: the fault, where it is kept; compute's.
+    """
+
+    __tablename__ = "make_good"
 
     id: Mapped[PrimaryId]
     number: Mapped[Number]
     rule: Mapped[str]
+    incident_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("incident.id"))
     wallet_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("wallet.id"))
     session_id: Mapped[uuid.UUID | None]
     lot_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("lot.id"))
@@ -69,5 +75,8 @@ class Incident(Base):
         UniqueConstraint("rule", "session_id"),
         CheckConstraint(state_check(FaultRule, "rule"), name="rule"),
         CheckConstraint("amount_ucr > 0 AND duration_s >= 0", name="amounts"),
-        Index("ix_incident__wallet", "wallet_id", "id"),
+        Index("ix_make_good__wallet", "wallet_id", "id"),
+        Index("ix_make_good__incident", "incident_id", postgresql_where=literal_column("incident_id IS NOT NULL")),
+        # However a fault is named, and whoever noticed it: the seconds of a session are made good once.
+        Index("uq_make_good__session", "session_id", unique=True, postgresql_where=literal_column(ONCE_A_SESSION)),
     )

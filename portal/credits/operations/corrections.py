@@ -53,6 +53,15 @@ def forgive_from(db: Session, *, session_id: uuid.UUID, generation: int, from_s:
     return amount_ucr
 
 
+def forgive_tail(db: Session, *, session_id: uuid.UUID, generation: int, from_s: int, reason: str, by: Actor, now: datetime) -> int:
+    """Give back what lies after a second, where anything does; return how much. Raises NotFound."""
+    meter = work.locked(db, session_id, generation)
+    kept_s = meter.booked_s if meter.forgiven_from_s is None else meter.forgiven_from_s
+    if meter.state == MeterState.OPEN or from_s >= kept_s:
+        return 0
+    return forgive_from(db, session_id=session_id, generation=generation, from_s=max(0, from_s), reason=reason, by=by, now=now)
+
+
 def keep(db: Session, meters: Iterable[work.MeterWork], *, by: Actor, now: datetime) -> None:
     """Give back what late evidence added to closed meters after the second from which they are not charged."""
     for meter in meters:

@@ -61,7 +61,7 @@ class SessionCost:
 
     duration_s: seconds that the cost is for, prices: the same by price. rate: the present price. next_rate: the one that
     begins at next_rate_at, None for none. window_ends_at: until when it is paid. is_refused: the next window could not
-    be paid, so it stops then.
+    be paid, so it stops then. given_back: what went back of the cost after the session was settled.
     """
 
     session_id: uuid.UUID
@@ -82,6 +82,7 @@ class SessionCost:
     prices: tuple[PricePart, ...] = ()
     next_rate_ucr_per_hour: int | None = None
     next_rate_at: datetime | None = None
+    given_back_ucr: int = 0
 
 
 def wallet_of_project(db: Session, project_id: uuid.UUID) -> uuid.UUID:
@@ -224,6 +225,7 @@ def _session_cost(row: Any, earlier: SessionCost | None, now: datetime) -> Sessi
         prices=(*(earlier.prices if earlier else ()), *own),
         next_rate_ucr_per_hour=next_rate_ucr,
         next_rate_at=next_rate_at,
+        given_back_ucr=meter.corrected_ucr + (earlier.given_back_ucr if earlier else 0),
     )
 
 
