@@ -11,17 +11,19 @@ from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import func, select, text
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, sessionmaker
 
 from portal.compute.models import Device, DeviceHold, Incident, IncidentSession
 from portal.compute.operations import endings, incidents, observations, sessions, starts, tickets
 from portal.compute.queries.incidents import incident_by_number, page_of_incidents, touched
 from portal.compute.states import INCIDENT, Failure, IncidentKind, IncidentState, StopCause
 from portal.core.access import Role
+from portal.core.database import transaction
+from portal.core.ids import new_id
 from portal.core.quantities import charge_ucr, credits_ucr
 from portal.core.states import WrongState
 from portal.credits import queries as ledger
-from portal.credits.operations import corrections, expiry, grants, meters
+from portal.credits.operations import adjustments, corrections, expiry, grants, meters
 from portal.credits.queries.faults import made_good
 from portal.credits.rules import faults
 from portal.credits.rules.costs import Segment, cost_ucr
@@ -29,6 +31,7 @@ from portal.credits.states import FaultRule
 from portal.projects.operations import members
 from portal.projects.states import MemberRole
 from tests.credits.conftest import check
+from tests.credits.test_races import in_parallel
 from tests.factories import compute as make
 from tests.factories import credits as credit
 from tests.factories import identity as people
@@ -343,6 +346,63 @@ def test_above_the_limit_and_for_ones_own_project_another_person_approves(db: Se
     incidents.approve(db, incident_id=incident.id, by=staff(db, now).actor, now=after)
     given_all(db, incident, after)
     assert db.execute(select(func.sum(IncidentSession.amount_ucr)).where(IncidentSession.given_at.is_not(None))).scalar_one() == seen_ucr
+
+
+def test_f28_the_same_end_and_the_same_confirmation_many_times_at_once_have_one_effect(own_sessions: sessionmaker[Session], now: datetime) -> None:
+    after = now + 60 * MINUTE
+    with transaction(own_sessions) as db:
+        ada, officer = make.spender(db, now=now), staff(db, now)
+        lost, other = ran(db, ada, 40, now=now, how="lost"), ran(db, ada, 40, now=now)
+        incident = opened(db, now + 20 * MINUTE, 10, by=officer, now=after)
+        # The lost session is struck too, until its own end is noticed.
+        incident_id, seen_ucr = incident.id, next(row.total_ucr for row in touched(db, incident, now=after) if row.id == other)
+    ends = [lambda db: incidents.note_end(db, session_id=lost, now=after)] * 12
+    results = in_parallel(own_sessions, ends)  # type: ignore[arg-type]
+    assert sum(isinstance(result, uuid.UUID) for result in results) == 1
+    confirms = [lambda db: incidents.confirm(db, incident_id=incident_id, seen_ucr=seen_ucr, by=officer.actor, now=after)] * 6
+    answers = in_parallel(own_sessions, confirms)  # type: ignore[arg-type]
+    assert sum(answer is IncidentState.GIVING for answer in answers) == 1
+    in_parallel(own_sessions, [lambda db: incidents.give_next(db, incident_id=incident_id, now=after)] * 12)  # type: ignore[arg-type]
+    with transaction(own_sessions) as db:
+        assert (len(gifts(db, lost)), len(gifts(db, other))) == (1, 1)
+        assert db.execute(text("SELECT count(*) FROM make_good")).scalar_one() == 2
+        check(db, now=after)
+
+
+def test_the_charge_and_the_lot_say_what_came_back_and_why(client: FlaskClient, db: Session, now: datetime) -> None:
+    ada, corrector = make.spender(db, now=now), people.person(db, roles=[Role.FINANCE], now=now)
+    lost = ran(db, ada, 40, now=now, how="lost", label="Tokeniser")
+    incidents.note_end(db, session_id=lost, now=now + 50 * MINUTE)
+    what = {"session_id": lost, "generation": 1, "from_s": 60, "reason": "A slow disk"}
+    adjustments.correct(db, adjustment_id=new_id(), **what, by=corrector.actor, now=now + 60 * MINUTE)
+    number = db.execute(text("SELECT number FROM lot WHERE origin = 'make_good'")).scalar_one()
+    db.commit()
+    people.sign_in(client, ada.person)
+    page = client.get(f"/sessions/charges/{lost}").text
+    assert "A slow disk" in page
+    assert "Made good: a machine that failed" in page
+    assert f"/sessions/charges/{lost}" in client.get(f"/wallets/{ada.wallet_id}/lots/{number}").text
+
+
+@pytest.mark.parametrize("lang", ["en", "fr", "ar"])
+def test_letters_are_read_in_the_language_of_whoever_gets_them(db: Session, now: datetime, run_jobs, lang: str) -> None:  # type: ignore[no-untyped-def]
+    ada = make.spender(db, now=now)
+    db.execute(text("UPDATE person SET language = :lang WHERE id = :id"), {"lang": lang, "id": ada.person.id})
+    lost = ran(db, ada, 40, now=now, how="lost", label="Tokeniser")
+    incidents.note_end(db, session_id=lost, now=now + 50 * MINUTE)
+    idle, plugin = make.running(db, ada, now=now + 60 * MINUTE, label="Tokeniser")
+    sessions.stop(db, session_id=idle, by=ada.actor, now=now + 90 * MINUTE, cause=StopCause.IDLE, idle_since=now + 60 * MINUTE)
+    make.deliver(db, [plugin.exited(1800)], now=now + 90 * MINUTE)
+    corrector, meter = people.person(db, roles=[Role.FINANCE], now=now), {"session_id": lost, "generation": 1, "from_s": 60}
+    adjustments.correct(db, adjustment_id=new_id(), **meter, reason="A slow disk", by=corrector.actor, now=now + 90 * MINUTE)
+    db.commit()
+    run_jobs(only="notifications.deliver")
+    db.expire_all()
+    sent = db.execute(text("SELECT kind, subject, body FROM message WHERE state = 'sent' ORDER BY kind")).all()
+    assert [row.kind for row in sent] == ["compute.idle_refunded", "compute.made_good", "credits.adjusted"]
+    english = {"Your session was idle and is stopped", "Credits for a fault of ours", "Darija speech got credits back"}
+    assert len({row.subject for row in sent} & english) == (3 if lang == "en" else 0)
+    assert all("Tokeniser" in row.body and "/" in row.body for row in sent)
 
 
 def test_a_list_of_three_incidents_takes_as_many_statements_as_one(db: Session, now: datetime) -> None:

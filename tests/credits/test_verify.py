@@ -12,9 +12,9 @@ from portal.core.access import Role
 from portal.core.ids import new_id
 from portal.core.quantities import credits_ucr
 from portal.credits import queries, verify
-from portal.credits.operations import adjustments, cash, corrections, expiry, meters, months, purchases, requests, revocations, seal, transfers
+from portal.credits.operations import adjustments, cash, corrections, expiry, make_good, meters, months, purchases, requests, revocations, seal, transfers
 from portal.credits.operations import days as sums
-from portal.credits.states import CashAccount, Currency
+from portal.credits.states import CashAccount, Currency, FaultRule
 from tests.factories import credits as make
 from tests.factories import identity as people
 
@@ -82,6 +82,8 @@ def _adjusted(db: Session, now: datetime, end: datetime) -> None:
     terms = {"wallet_id": wallet_id, "amount_ucr": owed_ucr - 9, "reason": "Our outage", "by": one, "now": end}
     adjustments.write_off(db, adjustment_id=(written_off := new_id()), **terms)
     adjustments.approve(db, adjustment_id=written_off, by=two, now=end)
+    fault = {"rule": FaultRule.NODE_DEATH, "amount_ucr": credits_ucr(1), "duration_s": 900, "note": "node-3", "session_id": session_id}
+    make_good.give(db, wallet_id=wallet_id, now=end, **fault)
     what = {"session_id": session_id, "generation": 1, "from_s": 2000, "reason": "A fault of ours"}
     adjustments.correct(db, adjustment_id=new_id(), **what, by=one, now=end)
 
@@ -122,6 +124,8 @@ CORRUPTIONS = {
     "a window's end": (4, "UPDATE hold SET ends_at = ends_at + interval '1 second' WHERE window_number = 1"),
     "an open hold of a closed session": (4, "UPDATE meter SET state = 'settled', closed_at = now() WHERE state = 'open'"),
     "a session that never started": (4, "UPDATE meter SET started_at = NULL, proven_s = 0, booked_s = 0, windows_end_at = '2000-01-01' WHERE state = 'open'"),
+    "what was made good": (3, "UPDATE make_good SET amount_ucr = amount_ucr + 1"),
+    "the fault of a make-good": (3, "DELETE FROM make_good"),
     "a supplement's purpose": (3, "UPDATE lot SET purpose = 'Another' WHERE supplements_lot_id IS NOT NULL"),
     "what was written off": (10, "UPDATE adjustment SET amount_ucr = amount_ucr + 1 WHERE kind = 'write_off'"),
     "what finance gave back": (10, "UPDATE adjustment SET amount_ucr = amount_ucr + 1 WHERE kind = 'correction'"),
@@ -212,7 +216,7 @@ def _unguard(db: Session) -> None:
     db.execute(text("SET LOCAL session_replication_role = replica"))
     names = text(
         "SELECT conrelid::regclass::text, conname FROM pg_constraint WHERE contype IN ('c', 'x', 'u') AND conrelid::regclass::text IN"
-        " ('ledger_account', 'ledger_transaction', 'ledger_entry', 'lot', 'meter', 'meter_segment', 'hold', 'hold_share', 'fund', 'cash_entry', 'lot_revocation', 'adjustment')"
+        " ('ledger_account', 'ledger_transaction', 'ledger_entry', 'lot', 'meter', 'meter_segment', 'hold', 'hold_share', 'fund', 'cash_entry', 'lot_revocation', 'adjustment', 'make_good')"
     )
     for table, constraint in db.execute(names).all():
         db.execute(text(f"ALTER TABLE {table} DROP CONSTRAINT {constraint}"))

@@ -91,8 +91,9 @@ def note_end(db: Session, *, session_id: uuid.UUID, now: datetime) -> uuid.UUID 
     if gift.total_ucr <= 0:
         return None
     incident = _noticed(db, kind, node_id, row.ended_at, now)
-    if _add(db, incident, [(session_id, gift)]):
-        _give(db, incident, session_id, struck, gift, now=now)
+    if not _add(db, incident, [(session_id, gift)]):
+        return None
+    _give(db, incident, session_id, struck, gift, now=now)
     return incident.id
 
 

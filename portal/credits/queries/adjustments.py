@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import literal, select, union_all
+from sqlalchemy import literal, null, select, union_all
 from sqlalchemy.orm import Session
 
 from portal.core.errors import NotFound
 from portal.core.pages import Page, page_of
-from portal.credits.models import Adjustment, GrantRequest, Lot, Meter, Wallet
+from portal.credits.models import Adjustment, GrantRequest, Lot, MakeGood, Meter, Wallet
 from portal.credits.queries.funds import RequestRow, requests_where
 from portal.credits.queries.wallets import WalletCard
-from portal.credits.states import AdjustmentKind, AdjustmentState, GrantRequestState, MeterState
+from portal.credits.states import AdjustmentKind, AdjustmentState, FaultRule, GrantRequestState, MeterState
 from portal.identity import relations as identity
 from portal.projects import relations as projects
 
@@ -58,6 +58,29 @@ class Charge:
     def left_ucr(self) -> int:
         """Return what is still charged."""
         return self.booked_ucr - self.corrected_ucr
+
+
+@dataclass(frozen=True)
+class Returned:
+    """What came back for a session: a charge that finance corrected (reason, when), or a gift by rule (until when)."""
+
+    reason: str
+    rule: FaultRule | None
+    amount_ucr: int
+    at: datetime
+
+
+def returned(db: Session, session_id: uuid.UUID) -> list[Returned]:
+    """Return what finance gave back of a session and what it got for faults of the hub; one statement."""
+    is_booked = (Meter.session_id == session_id) & (Adjustment.state == AdjustmentState.BOOKED.value)
+    corrected = select(Adjustment.id, Adjustment.reason, null().label("rule"), Adjustment.amount_ucr, Adjustment.decided_at.label("at"))
+    gifts = select(MakeGood.id, literal("").label("reason"), MakeGood.rule, MakeGood.amount_ucr, Lot.expires_at.label("at"))
+    both = union_all(
+        corrected.join(Meter, Meter.id == Adjustment.meter_id).where(is_booked),
+        gifts.join(Lot, Lot.id == MakeGood.lot_id).where(MakeGood.session_id == session_id),
+    ).subquery()
+    rows = db.execute(select(both.c.reason, both.c.rule, both.c.amount_ucr, both.c.at).order_by(both.c.id))
+    return [Returned(row.reason, FaultRule(row.rule) if row.rule else None, row.amount_ucr, row.at) for row in rows]
 
 
 def page_of_waiting(db: Session, *, mark: str | None) -> Page[RequestRow | AdjustmentRow]:

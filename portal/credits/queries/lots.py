@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, aliased
 
 from portal.core.access import Actor
 from portal.core.errors import NotFound
-from portal.credits.models import CreditLoan, Lot, LotRevocation, Wallet
+from portal.credits.models import CreditLoan, Lot, LotRevocation, MakeGood, Meter, Wallet
 from portal.credits.queries.wallets import READERS, LotRow, WalletCard, lots_of_wallet
 from portal.credits.states import LoanState
 from portal.projects import relations as projects
@@ -30,7 +30,8 @@ class Loan:
 class LotView:
     """A lot among the others of its wallet, the loan that it came by, and why it was taken back.
 
-    supplements: the number of the grant that it adds to. supplemented: those of the grants that add to it.
+    supplements: the number of the grant that it adds to. supplemented: those of the grants that add to it. gift_of: the
+    session that it makes good, and its name.
     """
 
     row: LotRow
@@ -39,6 +40,7 @@ class LotView:
     revoked_because: str
     supplements: int | None = None
     supplemented: Sequence[int] = ()
+    gift_of: tuple[uuid.UUID, str] | None = None
 
 
 def lot_by_number(db: Session, wallet: WalletCard, number: int, *, now: datetime) -> LotView:
@@ -58,15 +60,18 @@ def lot_by_number(db: Session, wallet: WalletCard, number: int, *, now: datetime
     reason = db.execute(select(LotRevocation.reason).join(Lot, Lot.id == LotRevocation.lot_id).where(LotRevocation.lot_id == row.id)).scalar_one_or_none()
     first, more = aliased(Lot), aliased(Lot)
     linked = (
-        select(first.number, func.array_remove(func.array_agg(more.number), None).label("supplemented"))
+        select(first.number, func.array_remove(func.array_agg(more.number), None).label("supplemented"), Meter.session_id, Meter.label)
         .select_from(Lot)
+        .join(MakeGood, MakeGood.lot_id == Lot.id, isouter=True)
+        .join(Meter, (Meter.session_id == MakeGood.session_id) & (Meter.generation == 1), isouter=True)
         .join(first, first.id == Lot.supplements_lot_id, isouter=True)
         .join(more, more.supplements_lot_id == Lot.id, isouter=True)
         .where(Lot.id == row.id)
-        .group_by(first.number)
+        .group_by(first.number, Meter.session_id, Meter.label)
     )
-    supplements, supplemented = db.execute(linked).one()
-    return LotView(row, among, Loan(*loan) if loan is not None else None, reason or "", supplements, sorted(supplemented))
+    supplements, supplemented, session_id, label = db.execute(linked).one()
+    gift_of = (session_id, label) if session_id is not None else None
+    return LotView(row, among, Loan(*loan) if loan is not None else None, reason or "", supplements, sorted(supplemented), gift_of)
 
 
 def is_led_by(db: Session, wallet: WalletCard, actor: Actor) -> bool:

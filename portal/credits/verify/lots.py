@@ -43,6 +43,23 @@ CHECKS = [
         """,
     ),
     Check(
+        3,
+        "its lot is of another wallet or amount, or no lot of a make-good",
+        "make_good",
+        """
+        SELECT 'make-good ' || g.number FROM make_good g JOIN lot l ON l.id = g.lot_id
+        WHERE (l.wallet_id, l.issued_ucr, l.origin) IS DISTINCT FROM (g.wallet_id, g.amount_ucr, 'make_good') ORDER BY g.id LIMIT 1
+        """,
+    ),
+    Check(
+        3,
+        "it is a make-good for nothing",
+        "lot",
+        """
+        SELECT 'lot ' || l.id FROM lot l LEFT JOIN make_good g ON g.lot_id = l.id WHERE l.origin = 'make_good' AND g.id IS NULL ORDER BY l.id LIMIT 1
+        """,
+    ),
+    Check(
         5,
         "its lot was not valid for its time, not meant for its class, or of another wallet",
         "hold_share",
