@@ -382,6 +382,10 @@ def test_the_charge_and_the_lot_say_what_came_back_and_why(client: FlaskClient, 
     assert "A slow disk" in page
     assert "Made good: a machine that failed" in page
     assert f"/sessions/charges/{lost}" in client.get(f"/wallets/{ada.wallet_id}/lots/{number}").text
+    assert "Given by the hub." in client.get(f"/wallets/{ada.wallet_id}").text
+    people.sign_in(client, corrector)
+    meter_id = db.execute(text("SELECT id FROM meter WHERE session_id = :id"), {"id": lost}).scalar_one()
+    assert "Made good: a machine that failed" in client.get(f"/wallets/{ada.wallet_id}/charges/{meter_id}/correct").text
 
 
 @pytest.mark.parametrize("lang", ["en", "fr", "ar"])

@@ -13,7 +13,7 @@ from portal.credits import queries
 from portal.credits.forms import CorrectForm, WriteOffForm
 from portal.credits.operations import adjustments, corrections
 from portal.credits.permissions import HOLDERS, Permission
-from portal.credits.queries.adjustments import Charge, charge
+from portal.credits.queries.adjustments import Charge, charge, returned
 from portal.credits.states import AdjustmentState
 from portal.credits.views.base import blueprint
 from portal.web import access
@@ -39,7 +39,8 @@ def correct_charge(ref: str, meter_id: uuid.UUID) -> ResponseReturnValue:
                 _correct(found, from_s, str(form.reason.data))
                 return redirect(url_for("credits.wallet", ref=ref), 303)
             form.seen.data = f"{from_s}:{back_ucr}"
-    return render_template("credits/correct_charge.html", form=form, wallet=card, charge=found, back_ucr=back_ucr, alone=ALONE), form.status
+    gifts = [row for row in returned(session(), found.session_id) if row.rule is not None]
+    return render_template("credits/correct_charge.html", form=form, wallet=card, charge=found, back_ucr=back_ucr, gifts=gifts, alone=ALONE), form.status
 
 
 def _correct(found: Charge, from_s: int, reason: str) -> None:
