@@ -41,6 +41,7 @@ BLUEPRINTS: list[tuple[str, str]] = [
     ("portal.compute.views:blueprint", "/sessions"),
     ("portal.learning.views:blueprint", "/courses"),
     ("portal.incubation.views:blueprint", ""),
+    ("portal.reporting.views:blueprint", "/reports"),
 ]
 
 # What the hub and the agents call; served by a worker of its own (`create_hub_api_app`).

@@ -74,6 +74,7 @@ def _work() -> Sequence[tuple[tuple[Role, ...], str, str]]:
         ((Role.STAFF, Role.ADMINISTRATOR), _("Calls and applications"), "incubation.programme_calls"),
         ((Role.STAFF, Role.INSTRUCTOR, Role.ADMINISTRATOR), _("Course runs"), "learning.run_list"),
         ((Role.FINANCE, Role.FUNDER, Role.ADMINISTRATOR), _("Funds"), "credits.funds"),
+        ((Role.FINANCE, Role.STAFF, Role.FUNDER, Role.ADMINISTRATOR), _("Reports"), "reporting.report_list"),
         ((Role.FINANCE, Role.ADMINISTRATOR), _("Payments"), "payments.finance_desk"),
         ((Role.STAFF, Role.ADMINISTRATOR), _("GPU pool"), "compute.pool"),
         ((Role.STAFF, Role.FINANCE, Role.ADMINISTRATOR), _("Incidents"), "compute.incident_list"),

@@ -12,6 +12,7 @@ from portal.identity import permissions as identity
 from portal.incubation import permissions as incubation
 from portal.learning import permissions as learning
 from portal.projects import permissions as projects
+from portal.reporting import permissions as reporting
 
 ROLE_NAMES: dict[Role, str] = {
     Role.REVIEWER: N_("Reviewer"),
@@ -32,6 +33,7 @@ _TABLES: tuple[tuple[str, PermissionTable], ...] = (
     (N_("GPU pool"), compute.HOLDERS),
     (N_("Courses"), learning.HOLDERS),
     (N_("Programmes"), incubation.HOLDERS),
+    (N_("Reports"), reporting.HOLDERS),
 )
 
 # What follows from a relation instead of a role; each sentence is held by the queries of its domain.
@@ -77,6 +79,7 @@ TEXTS: dict[str, str] = {
     "give roles": N_("give roles and take them away"),
     "projects.see_all": N_("see every project and its members"),
     "see_funds": N_("see the funds and what was used of them"),
+    "reporting.see_reports": N_("read and export the reports of funds and cohorts"),
     "see_every_wallet": N_("see every wallet and its statement"),
     "open_fund": N_("open a fund"),
     "give_grant": N_("grant credits, alone up to the set limit"),
