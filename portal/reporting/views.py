@@ -22,7 +22,7 @@ from portal.web.formats import date_
 blueprint = Blueprint("reporting", __name__, template_folder="templates")
 PROJECTS_SHOWN = 50
 MOST_MONTHS = 36
-FIRST_MONTHS = 12
+FIRST_MONTHS, LEAST_MONTHS = 12, 6
 FILES = {
     "csv": (papers.csv, "text/csv; charset=utf-8"),
     "xlsx": (papers.xlsx, "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
@@ -79,13 +79,13 @@ def _found(kind: str, slug: str) -> tuple[Report, list[date]]:
 
 
 def _months(subject: Subject, now: datetime) -> list[date]:
-    """Return the months asked for; without, those since the subject's first credits, a year of them at most. Raises BadMonths."""
+    """Return the months asked for; without, half a year, or as far back as the subject's first credits, a year at most. Raises BadMonths."""
     present = local_day(now).replace(day=1)
     last = _month(request.args.get("to")) or present
     first = _month(request.args.get("from"))
     if first is None:
         began_at = queries.first_booking(session(), subject) or now
-        first = max(min(local_day(began_at).replace(day=1), last), _back(last, FIRST_MONTHS - 1))
+        first = max(min(local_day(began_at).replace(day=1), _back(last, LEAST_MONTHS - 1)), _back(last, FIRST_MONTHS - 1))
     months = [first]
     while months[-1] < last and len(months) <= MOST_MONTHS:
         months.append(month_after(months[-1]))

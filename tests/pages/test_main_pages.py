@@ -34,7 +34,7 @@ from portal.credits import queries as credit
 from portal.credits.operations import adjustments, grants, requests
 from portal.credits.queries.funds import choices as fund_choices
 from portal.demo import people, world
-from portal.demo.programme import OPEN_CALL
+from portal.demo.programme import DECIDED_CALL, OPEN_CALL
 from portal.factory import create_app
 from portal.identity import queries as identity
 from portal.identity.queries import PersonCard
@@ -111,7 +111,7 @@ class Site:
             (people.FINANCE, "/funds"),
             (people.FINANCE, "/reports/"),
             (people.FINANCE, "/reports/funds/green-compute"),
-            (people.FINANCE, f"/reports/calls/{OPEN_CALL}"),
+            (people.FINANCE, f"/reports/calls/{DECIDED_CALL}"),
             (people.FINANCE, "/grant-requests"),
             (people.STAFF, "/sessions/incidents"),
             (people.STAFF, "/sessions/incidents/new"),
