@@ -8,7 +8,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, cast, func, literal, select
+from sqlalchemy import BigInteger, ColumnElement, Select, cast, func, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY, array
 from sqlalchemy.orm import Session
 
@@ -140,7 +140,8 @@ def _by_month(projects: Any, months: Sequence[date]) -> Any:
 def page_of_cohorts(db: Session, *, mark: str | None) -> Page[Subject]:
     """Return one page of the calls that admitted somebody, newest first."""
     admitted = select(ProgramApplication.id).join(Venture, Venture.application_id == ProgramApplication.id).where(ProgramApplication.call_id == ProgramCall.id)
-    page = page_of(db, select(ProgramCall.id, ProgramCall).where(admitted.exists()), ProgramCall.id, mark=mark)
+    query: Select[Any] = select(ProgramCall.id, ProgramCall).where(admitted.exists())
+    page = page_of(db, query, ProgramCall.id, mark=mark)
     return page.map(lambda row: _cohort(row.ProgramCall))
 
 
