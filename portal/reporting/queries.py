@@ -140,7 +140,7 @@ def _by_month(projects: Any, months: Sequence[date]) -> Any:
 def page_of_cohorts(db: Session, *, mark: str | None) -> Page[Subject]:
     """Return one page of the calls that admitted somebody, newest first."""
     admitted = select(ProgramApplication.id).join(Venture, Venture.application_id == ProgramApplication.id).where(ProgramApplication.call_id == ProgramCall.id)
-    query: Select[Any] = select(ProgramCall.id, ProgramCall).where(admitted.exists())
+    query: Select[Any] = select().add_columns(ProgramCall.id, ProgramCall).where(admitted.exists())
     page = page_of(db, query, ProgramCall.id, mark=mark)
     return page.map(lambda row: _cohort(row.ProgramCall))
 
