@@ -16,7 +16,7 @@ from portal.core.access import Actor
 from portal.core.quantities import credits_ucr
 from portal.credits import queries as credit
 from portal.credits.operations import funds
-from portal.demo import courses, pacing, people, programme, purchases, sessions, teams
+from portal.demo import courses, incidents, pacing, people, programme, purchases, sessions, teams
 from portal.demo.people import PASSWORD, Cast
 from portal.identity import passwords, queries
 from portal.identity import relations as identity
@@ -49,6 +49,7 @@ def load(db: Session, *, courses_dir: Path, now: datetime) -> None:
     sessions.build(db, cast, project_id=projects[0], trial_id=trial_id, now=now)
     teams.build(db, cast, project_id=projects[0], now=now)
     purchases.build(db, cast, project_id=projects[1], began_at=began_at, now=now)
+    incidents.build(db, cast, now=now)
     pacing.add_short_lot(db, wallet_id=credit.wallet_of_project(db, projects[0]), fund_id=green, now=now)
 
 

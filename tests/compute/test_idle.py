@@ -41,7 +41,7 @@ def stopped_idle(db: Session, by: make.Spender, *, now: datetime, idle_since_min
     end = now + ran_min * MINUTE
     make.deliver(db, [plugin.seen(60 * ran_min - 5)], now=end)
     idle = {"cause": StopCause.IDLE, "idle_since": now + idle_since_min * MINUTE, "grace": GRACE}
-    sessions.stop(db, session_id=session_id, by=by.actor, now=end, **idle)
+    sessions.stop(db, session_id=session_id, by=make.TESTS, now=end, **idle)
     make.deliver(db, [plugin.exited(60 * ran_min)], now=end)
     return session_id, plugin, end
 

@@ -116,7 +116,7 @@ class Site:
             (people.STAFF, "/sessions/incidents"),
             (people.STAFF, "/sessions/incidents/new"),
             (people.STAFF, "/sessions/incidents/1"),
-            (people.FINANCE, "/sessions/incidents/2"),
+            (people.FINANCE, "/sessions/incidents/3"),
             (people.FOUNDER, f"/sessions/{self.lost_number}"),
             (people.FINANCE, f"/wallets/p-1/charges/{self.meter_id}/correct"),
             (people.FINANCE, "/wallets/p-1/write-off"),
