@@ -103,13 +103,14 @@ class LaunchPage:
 
 def launch_page(db: Session, actor: Actor, choice: Choice, *, now: datetime) -> LaunchPage:
     """Return the page for a choice; at most ten statements."""
-    offers = queries.offers(db, now=now)
     paying = paying_projects(db, actor)
-    if not offers or not paying:
+    payer = next((card for card in paying if card.slug == choice.project), paying[0] if paying else None)
+    duration_s = duration_of(choice.hours) or rules.DURATIONS_S[0]
+    offers = queries.offers(db, now=now, for_s=duration_s, project_id=payer.id if payer is not None else None)
+    if not offers or payer is None:
         return LaunchPage(offers, paying, (), None)
-    project = next((card for card in paying if card.slug == choice.project), paying[0])
     offer = next((one for one in offers if one.slug == choice.profile), None) or next((one for one in offers if one.free), offers[0])
-    quote = _quote(db, offer, duration_of(choice.hours) or rules.DURATIONS_S[0], project, actor, now=now)
+    quote = _quote(db, offer, duration_s, payer, actor, now=now)
     free = [one for one in offers if one.free and one is not offer] if quote.is_busy else []
     nearest = sorted(free, key=lambda one: (abs(one.gpu_memory_gb - offer.gpu_memory_gb), one.rate_ucr_per_hour))
     return LaunchPage(offers, paying, nearest[:MOST_ALTERNATIVES], quote)

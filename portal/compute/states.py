@@ -67,6 +67,44 @@ class DeviceKind(StrEnum):
     NVIDIA = "nvidia"
 
 
+class NodeState(StrEnum):
+    """How a node stands. Sessions start on an open one alone; those that run go on in every state."""
+
+    OPEN = "open"
+    DRAINING = "draining"
+    MAINTENANCE = "maintenance"
+    UNHEALTHY = "unhealthy"
+    RETIRED = "retired"
+
+
+_IN_SERVICE = [NodeState.OPEN, NodeState.DRAINING, NodeState.MAINTENANCE, NodeState.UNHEALTHY]
+NODE = Machine(
+    NodeState,
+    [
+        ("drain", [NodeState.OPEN], NodeState.DRAINING, N_("Start nothing new")),
+        ("maintain", [NodeState.OPEN, NodeState.DRAINING, NodeState.UNHEALTHY], NodeState.MAINTENANCE, N_("Take into maintenance")),
+        ("distrust", [NodeState.OPEN, NodeState.DRAINING], NodeState.UNHEALTHY, N_("Mark as unhealthy")),
+        ("reopen", [NodeState.DRAINING, NodeState.MAINTENANCE, NodeState.UNHEALTHY], NodeState.OPEN, N_("Open it again")),
+        ("retire", _IN_SERVICE, NodeState.RETIRED, N_("Retire for good")),
+    ],
+)
+
+
+class WindowKind(StrEnum):
+    """Why nothing runs in a planned time: a node is maintained, a type is closed, or kept for one project."""
+
+    MAINTENANCE = "maintenance"
+    CLOSED = "closed"
+    RESERVED = "reserved"
+
+
+class QuotaScope(StrEnum):
+    """Whose devices a quota counts."""
+
+    PROJECT = "project"
+    PERSON = "person"
+
+
 class ChargeClass(StrEnum):
     """What lots of credits may be limited to."""
 

@@ -3,7 +3,7 @@
 from portal.compute.models.allowances import Allowance, AllowanceAsk
 from portal.compute.models.evidence import HubAgent, HubWatch, Observation, QuarantinedObservation, ServerProcess
 from portal.compute.models.incidents import Incident, IncidentSession
-from portal.compute.models.pool import Device, Node, PriceVersion, Profile
+from portal.compute.models.pool import Device, DeviceType, Node, PoolWindow, PriceVersion, Profile, Quota
 from portal.compute.models.sessions import ComputeSession, DeviceHold, SessionFile, Ticket
 
 __all__ = [
@@ -12,15 +12,18 @@ __all__ = [
     "ComputeSession",
     "Device",
     "DeviceHold",
+    "DeviceType",
     "HubAgent",
     "HubWatch",
     "Incident",
     "IncidentSession",
     "Node",
     "Observation",
+    "PoolWindow",
     "PriceVersion",
     "Profile",
     "QuarantinedObservation",
+    "Quota",
     "ServerProcess",
     "SessionFile",
     "Ticket",

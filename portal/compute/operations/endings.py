@@ -11,6 +11,7 @@ from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
 from portal.compute.models import ComputeSession, DeviceHold, SessionFile
+from portal.compute.operations import nodes
 from portal.compute.operations.letters import write_letters
 from portal.compute.rules import Life
 from portal.compute.states import SESSION, Failure, SessionState, StopCause
@@ -45,6 +46,8 @@ def correct(db: Session, row: ComputeSession, life: Life, *, now: datetime) -> N
 
 def fail(db: Session, row: ComputeSession, failure: Failure, *, by: Actor, now: datetime) -> None:
     """End a session that never became usable: nothing is charged."""
+    if failure is Failure.DID_NOT_START:
+        nodes.note_failed_start(db, row, by=by, now=now)
     row.state = SESSION.target("fail", SessionState(row.state)).value
     row.failure = failure.value
     _void(db, row, reason=failure.value, by=by, now=now)

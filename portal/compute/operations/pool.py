@@ -7,14 +7,14 @@ everything else is as it will be. Device files of real GPUs come from the comman
 import os
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from portal.compute.models import Device, Node, PriceVersion, Profile
+from portal.compute.models import Device, DeviceType, Node, PriceVersion, Profile
 from portal.compute.operations import prices
 from portal.compute.states import ChargeClass, DeviceKind
 from portal.core import audit
@@ -28,13 +28,37 @@ SEAT, SLICE_10, SLICE_40, FULL_80 = "seat", "h100-10", "h100-40", "h100-80"
 
 @dataclass(frozen=True)
 class PlannedDevice:
-    """A device to register; `paths` of device files for real ones, none for simulated ones and seats."""
+    """A device to register; `paths` of device files for real ones, none for simulated ones and seats.
+
+    board: the GPU that it is a slice of, where it is one; a whole GPU is its own.
+    """
 
     name: str
     kind: DeviceKind
     device_class: str
     model: str
     paths: tuple[str, ...] = ()
+    board: str | None = None
+
+
+@dataclass(frozen=True)
+class _Type:
+    slug: str
+    name: dict[str, str]
+    memory_gb: int
+    mig_profile: str | None
+    slices_per_gpu: int
+    idle_w: int
+    full_w: int
+
+
+# What a type draws: its share of the board's limit and of the idle board (NVIDIA H100 SXM: 700 W), with the host beside it.
+TYPES = (
+    _Type(SEAT, {"en": "Seat without a GPU", "fr": "Place sans GPU", "ar": "مقعد بدون معالج رسومي"}, 0, None, 1, 5, 50),
+    _Type(SLICE_10, {"en": "H100 slice, 10 GB", "fr": "Tranche de H100, 10 Go", "ar": "شريحة H100 بسعة 10 غيغابايت"}, 10, "1g.10gb", 7, 10, 120),
+    _Type(SLICE_40, {"en": "H100 slice, 40 GB", "fr": "Tranche de H100, 40 Go", "ar": "شريحة H100 بسعة 40 غيغابايت"}, 40, "3g.40gb", 2, 35, 360),
+    _Type(FULL_80, {"en": "H100, whole", "fr": "H100 entier", "ar": "معالج H100 كامل"}, 80, None, 1, 70, 840),
+)
 
 
 @dataclass(frozen=True)
@@ -112,8 +136,8 @@ def plan_for(*, cores: int, memory_bytes: int, gpu_paths: Sequence[Sequence[str]
     seat_bytes = min(max(memory_bytes // 8 // GIB, 1), 32) * GIB
     seats = max(2, min(64, memory_bytes // (2 * seat_bytes)))
     devices = [PlannedDevice(f"seat-{number}", DeviceKind.SEAT, SEAT, "CPU") for number in range(seats)]
-    devices += [PlannedDevice(f"sim-0-10-{number}", DeviceKind.SIMULATED, SLICE_10, "H100, simulated") for number in range(4)]
-    devices += [PlannedDevice(f"sim-1-40-{number}", DeviceKind.SIMULATED, SLICE_40, "H100, simulated") for number in range(2)]
+    devices += [PlannedDevice(f"sim-0-10-{number}", DeviceKind.SIMULATED, SLICE_10, "H100, simulated", board="sim-0") for number in range(4)]
+    devices += [PlannedDevice(f"sim-1-40-{number}", DeviceKind.SIMULATED, SLICE_40, "H100, simulated", board="sim-1") for number in range(2)]
     if gpu_paths:
         devices += [PlannedDevice(f"gpu-{number}", DeviceKind.NVIDIA, FULL_80, "H100", tuple(paths)) for number, paths in enumerate(gpu_paths)]
     else:
@@ -133,6 +157,7 @@ def ensure_local_pool(db: Session, *, by: Actor, now: datetime, plan: LocalPlan 
     """
     plan = plan or plan_for_this_machine()
     node_id = _ensure_node(db, by=by, now=now)
+    db.execute(insert(DeviceType).values([{"id": new_id(), **asdict(kind)} for kind in TYPES]).on_conflict_do_nothing())
     rows = [
         {
             "id": new_id(),
@@ -140,6 +165,8 @@ def ensure_local_pool(db: Session, *, by: Actor, now: datetime, plan: LocalPlan 
             "name": device.name,
             "kind": device.kind.value,
             "device_class": device.device_class,
+            "board": device.board or (None if device.kind is DeviceKind.SEAT else device.name),
+            "is_slice": device.board is not None,
             "model": device.model,
             "paths": list(device.paths),
             "is_open": True,

@@ -14,8 +14,9 @@ from sqlalchemy.orm import Session
 from portal.compute import rules
 from portal.compute.models import ComputeSession, Device, DeviceHold, Node, PriceVersion, Profile
 from portal.compute.models import SessionFile as FileRow
-from portal.compute.operations import allowances, endings
+from portal.compute.operations import allowances, endings, quotas
 from portal.compute.permissions import HOLDERS, Permission
+from portal.compute.queries.windows import kept_until, latest_end
 from portal.compute.states import LIVE, SESSION, SessionState, StopCause
 from portal.core import audit, jobs
 from portal.core.access import Actor
@@ -67,6 +68,13 @@ class PoolBusy(Conflict):
     field = "profile"
 
 
+class WindowAhead(Conflict):
+    """What is free is closed, or kept for others, before a session of this length would end."""
+
+    text = N_("The free machines of this kind close before a session of this length would end. Choose a shorter one, or another machine.")
+    field = "hours"
+
+
 class TooManySessions(Refused):
     """A person has a few sessions at a time."""
 
@@ -109,7 +117,8 @@ def request(
     """Hold a device and the first window's credits, and enqueue the start; return the session's id.
 
     Learners may do this through a course alone (`course_context`). Raises NotFound, ProjectClosed, NoSuchProfile,
-    WrongDuration, LabelTooLong, BadFiles, PoolBusy, TooManySessions, TooManyStarts, AllowanceSpent, and the ledger's NoCredit.
+    WrongDuration, LabelTooLong, BadFiles, PoolBusy, WindowAhead, TooManySessions, TooManyStarts, AllowanceSpent, the quotas'
+    ProjectQuotaReached, PersonQuotaReached and KeptForOthers, and the ledger's NoCredit.
     """
     label = _CONTROL.sub(" ", label).strip()
     _check_shape(label=label, duration_s=duration_s, files=files, open_path=open_path)
@@ -135,7 +144,8 @@ def request(
     )
     db.add(row)
     db.flush()
-    _take_device(db, row.id, profile.device_class, now=now)
+    quotas.require(db, device_class=profile.device_class, project_id=project_id, by=by)
+    _take_device(db, row, profile.device_class, now=now)
     for file in files:
         db.add(FileRow(session_id=row.id, path=file.path, content=file.content))
     meters.authorise(
@@ -269,7 +279,9 @@ def _offer(db: Session, slug: str, *, now: datetime) -> tuple[Profile, PriceVers
     return found[0], found[1]
 
 
-def _take_device(db: Session, session_id: uuid.UUID, device_class: str, *, now: datetime) -> None:
+def _take_device(db: Session, row: ComputeSession, device_class: str, *, now: datetime) -> None:
+    until = latest_end(now, row.duration_s, rules.START_GIVES_UP)
+    is_kept = kept_until(now=now, until=until, project_id=row.project_id).is_not(None)
     is_held = select(DeviceHold.id).where(DeviceHold.device_id == Device.id, DeviceHold.released_at.is_(None)).exists()
     free = (
         select(Device.id)
@@ -277,17 +289,17 @@ def _take_device(db: Session, session_id: uuid.UUID, device_class: str, *, now: 
         .where(Device.device_class == device_class, Device.is_open, Node.is_open, ~is_held)
         .order_by(Device.name)
         .limit(1)
-        .with_for_update(of=Device, skip_locked=True)
     )
+    open_free = free.where(~is_kept).with_for_update(of=Device, skip_locked=True)
     # A device that was taken between the look and the lock is not offered by the next look.
     for _ in range(5):
-        device_id = db.execute(free).scalar_one_or_none()
+        device_id = db.execute(open_free).scalar_one_or_none()
         if device_id is None:
             break
-        hold = insert(DeviceHold).values(id=new_id(), device_id=device_id, session_id=session_id, held_at=now)
+        hold = insert(DeviceHold).values(id=new_id(), device_id=device_id, session_id=row.id, held_at=now)
         if db.execute(hold.on_conflict_do_nothing().returning(DeviceHold.id)).scalar_one_or_none() is not None:
             return
-    raise PoolBusy
+    raise WindowAhead if db.execute(free.where(is_kept)).first() is not None else PoolBusy
 
 
 def _may_stop(db: Session, row: ComputeSession, by: Actor) -> bool:

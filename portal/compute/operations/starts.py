@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from portal.compute import rules
 from portal.compute.models import ComputeSession
-from portal.compute.operations import endings, observations, tickets
+from portal.compute.operations import endings, nodes, observations, tickets
 from portal.compute.states import SESSION, Failure, SessionState
 from portal.core import audit
 from portal.core.access import Actor
@@ -50,6 +50,7 @@ def mark_ready(db: Session, *, session_id: uuid.UUID, by: Actor, now: datetime) 
     if row is None or row.state not in {SessionState.STARTING, SessionState.RUNNING} or row.ready_at is not None:
         return
     row.ready_at = now
+    nodes.note_start(db, row)
     if row.state == SessionState.STARTING:
         row.state = SESSION.target("run", SessionState.STARTING).value
     db.flush()

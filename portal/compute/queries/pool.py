@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
+from portal.compute import rules
 from portal.compute.models import ComputeSession, Device, DeviceHold, HubWatch, Node, PriceVersion, Profile, QuarantinedObservation
+from portal.compute.queries.windows import kept_until, latest_end
 from portal.compute.states import LIVE, SessionState
 from portal.core.pages import Page, page_of
 from portal.core.quantities import charge_ucr, energy_estimate_wh
@@ -80,8 +82,8 @@ class PoolHealth:
     kept_aside: int
 
 
-def offers(db: Session, *, now: datetime) -> list[Offer]:
-    """Return the profiles that are offered now, with how many devices are free; two statements."""
+def offers(db: Session, *, now: datetime, for_s: int = rules.SHORTEST_S, project_id: uuid.UUID | None = None) -> list[Offer]:
+    """Return the profiles that are offered now, with how many devices are free for a time and a project; two statements."""
     is_current = (PriceVersion.starts_at <= now) & (PriceVersion.ends_at.is_(None) | (PriceVersion.ends_at > now))
     following = aliased(PriceVersion)
     priced = (
@@ -90,21 +92,25 @@ def offers(db: Session, *, now: datetime) -> list[Offer]:
         .join(following, and_(following.profile_id == Profile.id, following.starts_at == PriceVersion.ends_at), isouter=True)
     )
     rows = db.execute(priced.where(Profile.is_open, is_current).order_by(Profile.position, Profile.slug)).all()
-    standing = _standing(db, now=now)
+    standing = _standing(db, now=now, for_s=for_s, project_id=project_id)
     return [_offer(row, standing.get(row.Profile.device_class, (0, 0, None, False))) for row in rows]
 
 
-def _standing(db: Session, *, now: datetime) -> dict[str, tuple[int, int, datetime | None, bool]]:
-    """Return free and all devices of each class, when the next is due back, and whether they are simulated."""
+def _standing(db: Session, *, now: datetime, for_s: int, project_id: uuid.UUID | None) -> dict[str, tuple[int, int, datetime | None, bool]]:
+    """Return free and all devices of each class, when the next is due back, and whether they are simulated.
+
+    A device that a window closes before a session of `for_s` would end is not free: it is due back at the window's end.
+    """
+    kept_at = kept_until(now=now, until=latest_end(now, for_s, rules.START_GIVES_UP), project_id=project_id)
     hold = aliased(DeviceHold)
     begins_at = func.coalesce(ComputeSession.started_at, ComputeSession.starting_at, now)
     due_at = func.greatest(begins_at + func.make_interval(0, 0, 0, 0, 0, 0, ComputeSession.duration_s), now)
     query = (
         select(
             Device.device_class,
-            func.count().filter(hold.id.is_(None)).label("free"),
+            func.count().filter(hold.id.is_(None), kept_at.is_(None)).label("free"),
             func.count().label("total"),
-            func.min(due_at).filter(hold.id.is_not(None)).label("next_at"),
+            func.min(func.greatest(due_at, kept_at)).filter(or_(hold.id.is_not(None), kept_at.is_not(None))).label("next_at"),
             func.bool_and(Device.kind == "simulated").label("is_simulated"),
         )
         .join(Node, Node.id == Device.node_id)
