@@ -8,6 +8,7 @@
     portal user add|role      people, for the first administrator
     portal course check       check course files
     portal price set          what an hour of a machine costs from an instant on
+    portal pool …             nodes, devices set aside, windows and quotas
     portal doctor             what this machine can hold: isolation, limits, versions
 
 Modules are imported by the command that needs them: the fast paths stay fast.
@@ -28,9 +29,10 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command; a bad setting is one clear line, not a stack trace."""
-    from portal.cli import admin, processes  # noqa: PLC0415 -- see the module's page
+    from portal.cli import admin, pool, processes  # noqa: PLC0415 -- see the module's page
 
     admin.add_to(cli)
+    pool.add_to(cli)
     processes.add_to(cli)
     try:
         cli(auto_envvar_prefix=None)

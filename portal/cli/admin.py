@@ -33,7 +33,7 @@ def _app() -> Flask:
 
 
 @contextmanager
-def _transaction() -> Iterator[Session]:
+def transaction() -> Iterator[Session]:
     """Give one committed transaction; a refusal is one clear line."""
     from portal.core import database  # noqa: PLC0415
     from portal.factory import job_context  # noqa: PLC0415
@@ -73,7 +73,7 @@ def verify() -> None:
     """Check every invariant; print the rows looked at, and the first bad one. Non-zero when one is broken."""
     from portal.credits.verify import run_and_note  # noqa: PLC0415
 
-    with _transaction() as db:
+    with transaction() as db:
         results = run_and_note(db, now=clock.now())
     for result in results:
         click.echo(f"{result.number:>3}  {'ok ' if result.first_bad is None else 'BAD'}  {result.rows_checked:>8} rows  {result.name}")
@@ -100,7 +100,7 @@ def load(*, if_empty: bool) -> None:
     started = time.monotonic()
     app = _app()
     try:
-        with _transaction() as db:
+        with transaction() as db:
             load_world(db, courses_dir=app.extensions["portal_settings"].courses_dir, now=clock.now())
     except NotEmpty:
         if not if_empty:
@@ -124,7 +124,7 @@ def add(email: str, name: str, roles: tuple[str, ...], password: str) -> None:
     from portal.identity.operations import people  # noqa: PLC0415
 
     app = _app()
-    with app.app_context(), _transaction() as db:
+    with app.app_context(), transaction() as db:
         now = clock.now()
         person_id = people.register(db, email=email, display_name=name, password=password, is_confirmed=True, by=COMMAND_LINE, now=now)
         for role in roles:
@@ -141,7 +141,7 @@ def change_role(email: str, role: str, *, take: bool) -> None:
     from portal.identity import queries  # noqa: PLC0415
     from portal.identity.operations import people  # noqa: PLC0415
 
-    with _transaction() as db:
+    with transaction() as db:
         person = queries.person_by_email(db, email)
         if person is None:
             raise click.ClickException(f"nobody here has the address {email}")
@@ -180,14 +180,14 @@ def stop_all(wait_s: int) -> None:
     """Ask every running session to stop; the worker and the hub carry it out."""
     from portal.compute.operations import maintenance  # noqa: PLC0415
 
-    with _transaction() as db:
+    with transaction() as db:
         count = maintenance.stop_all(db, by=COMMAND_LINE, now=clock.now())
     if count:
         click.echo(f"stopping {count} sessions")
     deadline = time.monotonic() + wait_s
     while count and time.monotonic() < deadline:
         time.sleep(0.5)
-        with _transaction() as db:
+        with transaction() as db:
             count = maintenance.count_live(db)
     if count and wait_s:
         click.echo(f"{count} sessions are still ending")
@@ -214,7 +214,7 @@ def set_price(profile: str, credits_per_hour: str, from_: str | None) -> None:
         raise click.ClickException(f"not a number of credits, or not an instant: {error}") from None
     if starts_at.tzinfo is None:
         raise click.ClickException("say in which zone: 2026-12-01T00:00+01:00")
-    with _transaction() as db:
+    with transaction() as db:
         profile_id = queries.profile_id_of(db, profile)
         if profile_id is None:
             raise click.ClickException(f"no machine is called {profile}")

@@ -127,9 +127,9 @@ def test_device_that_fails_for_several_people_in_a_row_is_set_aside_and_reopened
     assert db.execute(select(func.count()).select_from(AuditEvent).where(AuditEvent.action == "set aside")).scalar_one() == 1
     with pytest.raises(PoolBusy), db.begin_nested():
         make.requested(db, make.spender(db, now=now), now=now, profile="h100-full")
-    nodes.reopen_device(db, device_id=device.id, by=make.TESTS, now=now)
+    nodes.reopen_device(db, name=device.name, by=make.TESTS, now=now)
     with pytest.raises(NotSetAside):
-        nodes.reopen_device(db, device_id=device.id, by=make.TESTS, now=now)
+        nodes.reopen_device(db, name=device.name, by=make.TESTS, now=now)
     make.requested(db, make.spender(db, now=now), now=now, profile="h100-full")
 
 

@@ -37,16 +37,16 @@ def change(db: Session, *, name: str, step: str, by: Actor, now: datetime) -> No
     return after
 
 
-def reopen_device(db: Session, *, device_id: uuid.UUID, by: Actor, now: datetime) -> None:
+def reopen_device(db: Session, *, name: str, by: Actor, now: datetime) -> None:
     """Take a device that was set aside back into service; its failures count anew. Raises NotFound, NotSetAside."""
-    row = db.execute(select(Device).where(Device.id == device_id).with_for_update()).scalar_one_or_none()
+    row = db.execute(select(Device).where(Device.name == name).with_for_update()).scalar_one_or_none()
     if row is None:
         raise NotFound
     if row.set_aside_at is None:
         raise NotSetAside
     row.set_aside_at, row.failed_starts, row.failed_person_id, row.is_open = None, 0, None, True
     db.flush()
-    audit.record(db, "reopened", "compute_device", row.id, by=by, now=now, name=row.name)
+    audit.record(db, "reopened", "compute_device", row.id, by=by, now=now, name=name)
 
 
 def note_start(db: Session, row: ComputeSession) -> None:

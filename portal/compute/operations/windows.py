@@ -1,6 +1,6 @@
 """Planned windows: when a node is maintained, a type is closed, or kept for one project."""
 
-import uuid
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
@@ -17,6 +17,15 @@ from portal.core.ids import new_id
 from portal.projects import relations as projects
 
 LONGEST = timedelta(days=60)
+NOTE_LENGTH = 400
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A window that was planned, and how many people of sessions that reach into it were told."""
+
+    number: int
+    told: int
 
 
 class WrongWindow(Invalid):
@@ -51,8 +60,8 @@ def plan(
     note: str,
     by: Actor,
     now: datetime,
-) -> uuid.UUID:
-    """Plan a window and write to the people of sessions that reach into it; return its id.
+) -> Planned:
+    """Plan a window and write to the people of sessions that reach into it.
 
     node, project: by name and slug; what the kind does not need is ignored. Raises NothingChosen, WrongWindow, WindowThere.
     """
@@ -72,7 +81,7 @@ def plan(
     reaching = sessions_reaching_into(db, row, now=now)
     more = {id_: {"begins_at": starts_at.isoformat(), "note": note} for id_ in reaching}
     write_letters(db, "compute.window_ahead", reaching, now=now, more=more)
-    return row.id
+    return Planned(row.number, len(reaching))
 
 
 def cancel(db: Session, *, number: int, by: Actor, now: datetime) -> None:
