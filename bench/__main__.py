@@ -5,7 +5,7 @@ import json
 import sys
 from statistics import median
 
-NAMES = ("cold-start", "pages", "ledger", "roll", "balance", "handoff")
+NAMES = ("cold-start", "pages", "ledger", "roll", "balance", "handoff", "promise")
 
 
 def interval(values: list[float]) -> list[float]:
