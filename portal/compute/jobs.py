@@ -8,7 +8,8 @@ from typing import cast
 
 from portal.compute import queries, rules
 from portal.compute.hub_gateway import Hub, HubAway, HubRefused, HubServer, Progress
-from portal.compute.operations import incidents, prices, sessions, starts, watch
+from portal.compute.operations import incidents, prices, sessions, starts, waiting, watch
+from portal.compute.queries.waiting import classes_waited_for
 from portal.compute.states import Failure, SessionState, StopCause
 from portal.core import clock, jobs
 from portal.core.access import Actor
@@ -96,6 +97,13 @@ def stop_servers(ctx: JobContext, session_ids: list[str]) -> None:
                 sessions.note_gone(db, session_id=session_id, by=WORKER, now=clock.now())
 
 
+@job("compute.admit", queue=Queue.START)
+def admit(ctx: JobContext, device_class: str) -> None:
+    """Let whoever is next for a class of devices start."""
+    with ctx.transaction() as db:
+        waiting.admit(db, device_class, now=clock.now())
+
+
 @job("compute.stop_due", queue=Queue.METER)
 def stop_due(ctx: JobContext) -> None:
     """Ask for the end of sessions whose time or credit is over, to the second."""
@@ -138,6 +146,7 @@ def reconcile(ctx: JobContext) -> None:
     """Each minute: follow prices, roll windows, stop what is over, compare with the hub."""
     _follow_prices(ctx)
     _roll(ctx)
+    _admit(ctx)
     with ctx.transaction() as db:
         watch.stop_over(db, by=WORKER, now=clock.now())
     try:
@@ -169,6 +178,15 @@ def _follow_prices(ctx: JobContext) -> None:
             break
     with ctx.transaction() as db:
         prices.bring(db, by=WORKER, now=clock.now())
+
+
+def _admit(ctx: JobContext) -> None:
+    """Look at every class that somebody waits for: what a lost job would have admitted is admitted here."""
+    with ctx.transaction() as db:
+        classes = classes_waited_for(db)
+    for device_class in classes:
+        with ctx.transaction() as db:
+            waiting.admit(db, device_class, now=clock.now())
 
 
 def _roll(ctx: JobContext) -> None:

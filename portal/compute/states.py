@@ -9,6 +9,7 @@ from portal.core.states import Machine
 class SessionState(StrEnum):
     """Where a compute session is."""
 
+    QUEUED = "queued"
     REQUESTED = "requested"
     STARTING = "starting"
     RUNNING = "running"
@@ -21,10 +22,11 @@ class SessionState(StrEnum):
 SESSION = Machine(
     SessionState,
     [
+        ("admit", [SessionState.QUEUED], SessionState.REQUESTED),
         ("begin", [SessionState.REQUESTED], SessionState.STARTING),
         ("run", [SessionState.STARTING], SessionState.RUNNING),
         ("ask_stop", [SessionState.STARTING, SessionState.RUNNING], SessionState.STOPPING, N_("Stop the session")),
-        ("cancel", [SessionState.REQUESTED], SessionState.STOPPED, N_("Cancel the start")),
+        ("cancel", [SessionState.QUEUED, SessionState.REQUESTED], SessionState.STOPPED, N_("Cancel the start")),
         ("end_unused", [SessionState.STOPPING], SessionState.STOPPED),
         ("finish", [SessionState.STARTING, SessionState.RUNNING, SessionState.STOPPING, SessionState.LOST], SessionState.STOPPED),
         ("fail", [SessionState.REQUESTED, SessionState.STARTING, SessionState.RUNNING], SessionState.FAILED),
@@ -34,6 +36,8 @@ SESSION = Machine(
 
 # A live session holds a device and credits. A lost one does not, although its end may still be found.
 LIVE = (SessionState.REQUESTED, SessionState.STARTING, SessionState.RUNNING, SessionState.STOPPING)
+# Who waits holds neither, and has not ended.
+UNENDED = (SessionState.QUEUED, *LIVE)
 ENDED = (SessionState.STOPPED, SessionState.FAILED, SessionState.LOST)
 
 

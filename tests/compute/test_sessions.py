@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session, sessionmaker
 from portal.compute.models import ComputeSession, Device, DeviceHold, PriceVersion, Profile
 from portal.compute.operations import pool, prices, sessions, tickets
 from portal.compute.operations.prices import PriceInThePast
-from portal.compute.operations.sessions import BadFiles, NoSuchProfile, PoolBusy, ProjectClosed, SessionFile, TooManySessions, TooManyStarts, WrongDuration
-from portal.compute.states import LIVE, SESSION, SessionState, StopCause
+from portal.compute.operations.sessions import BadFiles, NoSuchProfile, ProjectClosed, SessionFile, TooManySessions, TooManyStarts, WrongDuration
+from portal.compute.states import SESSION, SessionState, StopCause
 from portal.core.errors import NotFound
 from portal.core.quantities import credits_ucr
 from portal.core.states import WrongState
@@ -67,16 +67,6 @@ def test_request_without_enough_credit_changes_nothing(db: Session, now: datetim
 
     assert db.execute(select(func.count()).select_from(ComputeSession)).scalar_one() == 0
     assert db.execute(select(func.count()).select_from(DeviceHold)).scalar_one() == 0
-
-
-def test_request_when_all_devices_are_held_is_refused_and_holds_nothing(db: Session, now: datetime) -> None:
-    ada, ben = make.spender(db, now=now), make.spender(db, now=now)
-    make.requested(db, ada, now=now, profile="h100-full")
-
-    with pytest.raises(PoolBusy), db.begin_nested():
-        make.requested(db, ben, now=now, profile="h100-full")
-
-    assert held(db, ben, now) == (0, credits_ucr(100))
 
 
 def test_a_device_is_held_by_one_session_at_a_time_by_constraint(db: Session, now: datetime) -> None:
@@ -283,30 +273,6 @@ def test_a_plan_with_gpus_hands_their_files_out(db: Session, now: datetime) -> N
     grant = make.started(db, session_id, now=now)
 
     assert grant.as_json()["devices"] == [{"id": "gpu-0", "kind": "nvidia", "paths": ["/dev/nvidia0", "/dev/nvidiactl"]}]
-
-
-def test_parallel_requests_for_the_last_device_give_one_session(own_sessions: sessionmaker[Session], now: datetime) -> None:
-    with own_sessions() as db, db.begin():
-        spenders = [make.spender(db, now=now) for _ in range(8)]
-        make.small_pool(db, now=now, full=1)
-    barrier, answers = threading.Barrier(8), []
-
-    def go(by: make.Spender) -> None:
-        barrier.wait()
-        try:
-            with own_sessions() as db, db.begin():
-                answers.append(sessions.request(db, project_id=by.project_id, profile_slug="h100-full", duration_s=3600, label="", by=by.actor, now=now))
-        except PoolBusy as error:
-            answers.append(error)
-
-    threads = [threading.Thread(target=go, args=[by]) for by in spenders]
-    [thread.start() for thread in threads]
-    [thread.join() for thread in threads]
-
-    assert sorted(type(answer).__name__ for answer in answers) == ["PoolBusy"] * 7 + ["UUID"]
-    with own_sessions() as db:
-        assert db.execute(select(func.count()).select_from(ComputeSession).where(ComputeSession.state.in_(LIVE))).scalar_one() == 1
-        assert sum(ledger.balance(db, by.wallet_id, now=now).held_ucr for by in spenders) == credits_ucr(7)
 
 
 def test_parallel_requests_of_one_person_keep_to_the_limit(own_sessions: sessionmaker[Session], now: datetime) -> None:

@@ -17,6 +17,8 @@ IS_ENDED = "state IN ({})".format(", ".join(f"'{state.value}'" for state in ENDE
 class ComputeSession(Base):
     """One session from request to settlement.
 
+    rank_at: its place while it waits. half_by, most_by: by when it was promised to start, half the time and nine times in ten, and what
+    was drawn for it before the calibration. admitted_at: when it got its device.
     price_version: what was agreed at its request. told_price: the latest price after it whose coming the person was told of.
     idle_from: of a session that was stopped for idleness, from when on it is not charged.
     """
@@ -39,6 +41,12 @@ class ComputeSession(Base):
     duration_s: Mapped[int]
     start_attempts: Mapped[int] = mapped_column(default=0)
     requested_at: Mapped[datetime]
+    rank_at: Mapped[datetime | None]
+    half_by: Mapped[datetime | None]
+    most_by: Mapped[datetime | None]
+    drawn_half_s: Mapped[int | None]
+    drawn_most_s: Mapped[int | None]
+    admitted_at: Mapped[datetime | None]
     starting_at: Mapped[datetime | None]
     redeemed_at: Mapped[datetime | None]
     started_at: Mapped[datetime | None]
@@ -62,6 +70,14 @@ class ComputeSession(Base):
         CheckConstraint("generation >= 1 AND proven_s >= 0 AND duration_s > 0", name="amounts"),
         CheckConstraint("idle_from_at IS NULL OR stop_cause = 'idle'", name="idle_is_cause"),
         CheckConstraint("length(label) <= 120", name="label_length"),
+        CheckConstraint("state <> 'queued' OR rank_at IS NOT NULL", name="queued_has_rank"),
+        CheckConstraint(
+            "(half_by IS NULL) = (most_by IS NULL) AND (half_by IS NULL) = (drawn_half_s IS NULL) AND (half_by IS NULL) = (drawn_most_s IS NULL)",
+            name="promise_is_whole",
+        ),
+        Index("ix_compute_session__queued", "profile_id", "rank_at", postgresql_where=text("state = 'queued'")),
+        Index("ix_compute_session__ended", "profile_id", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
+        Index("ix_compute_session__promised", "profile_id", "admitted_at", postgresql_where=text("most_by IS NOT NULL")),
         Index("ix_compute_session__person", "person_id", "id"),
         Index("ix_compute_session__project", "project_id", "id"),
         Index("ix_compute_session__live", "id", postgresql_where=text(IS_LIVE)),

@@ -7,10 +7,10 @@ import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from portal.compute.models import ComputeSession, DeviceHold, SessionFile
+from portal.compute.models import ComputeSession, Device, DeviceHold, SessionFile
 from portal.compute.operations import nodes
 from portal.compute.operations.letters import write_letters
 from portal.compute.rules import Life
@@ -55,7 +55,7 @@ def fail(db: Session, row: ComputeSession, failure: Failure, *, by: Actor, now: 
 
 def end_unused(db: Session, row: ComputeSession, *, by: Actor, now: datetime) -> None:
     """End a session that was stopped before it ran: nothing is charged."""
-    name = "cancel" if row.state == SessionState.REQUESTED else "end_unused"
+    name = "cancel" if row.state in {SessionState.QUEUED, SessionState.REQUESTED} else "end_unused"
     row.state = SESSION.target(name, SessionState(row.state)).value
     _void(db, row, reason=row.stop_cause or StopCause.PERSON.value, by=by, now=now)
 
@@ -82,7 +82,8 @@ def _refund_idle(db: Session, row: ComputeSession, life: Life, *, now: datetime)
 def _void(db: Session, row: ComputeSession, *, reason: str, by: Actor, now: datetime) -> None:
     row.ended_at = now
     row.proven_s = 0
-    meters.void(db, session_id=row.id, generation=row.generation, reason=reason, now=now)
+    if row.admitted_at is not None:
+        meters.void(db, session_id=row.id, generation=row.generation, reason=reason, now=now)
     _close(db, row, by=by, now=now)
 
 
@@ -109,6 +110,10 @@ def _close(db: Session, row: ComputeSession, *, by: Actor, now: datetime) -> Non
 
 
 def release(db: Session, session_ids: Sequence[uuid.UUID], *, now: datetime) -> None:
-    """Give devices back; files that wait to be placed are of no more use."""
-    db.execute(update(DeviceHold).where(DeviceHold.session_id.in_(session_ids), DeviceHold.released_at.is_(None)).values(released_at=now))
+    """Give devices back, and let whoever waits for one have it; files that wait to be placed are of no more use."""
+    freed = update(DeviceHold).where(DeviceHold.session_id.in_(session_ids), DeviceHold.released_at.is_(None)).values(released_at=now)
+    device_ids = list(db.execute(freed.returning(DeviceHold.device_id)).scalars())
+    if device_ids:
+        for device_class in db.execute(select(Device.device_class).where(Device.id.in_(device_ids)).distinct()).scalars():
+            jobs.enqueue(db, "compute.admit", device_class=device_class, once_as=f"admit:{device_class}")
     db.execute(delete(SessionFile).where(SessionFile.session_id.in_(session_ids)))

@@ -8,23 +8,19 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from sqlalchemy import func, select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from portal.compute import rules
-from portal.compute.models import ComputeSession, Device, DeviceHold, Node, PriceVersion, Profile
+from portal.compute.models import ComputeSession, PriceVersion, Profile
 from portal.compute.models import SessionFile as FileRow
-from portal.compute.operations import allowances, endings, quotas
+from portal.compute.operations import allowances, endings, quotas, waiting
 from portal.compute.permissions import HOLDERS, Permission
-from portal.compute.queries.windows import kept_until, latest_end
-from portal.compute.states import LIVE, SESSION, SessionState, StopCause
+from portal.compute.states import SESSION, UNENDED, SessionState, StopCause
 from portal.core import audit, jobs
 from portal.core.access import Actor
 from portal.core.database import Json
-from portal.core.errors import N_, Conflict, Invalid, NotFound, Refused, TooMany
+from portal.core.errors import N_, Invalid, NotFound, Refused, TooMany
 from portal.core.ids import new_id
-from portal.credits import queries as ledger
-from portal.credits.operations import meters
 from portal.projects import queries as projects
 from portal.projects import relations as project_relations
 from portal.projects.states import MemberRole
@@ -59,20 +55,6 @@ class ProjectClosed(Refused):
 
     text = N_("This project is closed: nothing can be paid from it any more.")
     field = "project"
-
-
-class PoolBusy(Conflict):
-    """Every device of the profile's class is held."""
-
-    text = N_("All machines of this kind are in use just now. Nothing was held and nothing is charged.")
-    field = "profile"
-
-
-class WindowAhead(Conflict):
-    """What is free is closed, or kept for others, before a session of this length would end."""
-
-    text = N_("The free machines of this kind close before a session of this length would end. Choose a shorter one, or another machine.")
-    field = "hours"
 
 
 class TooManySessions(Refused):
@@ -114,10 +96,10 @@ def request(
     open_path: str = "/lab",
     course_context: Json | None = None,
 ) -> uuid.UUID:
-    """Hold a device and the first window's credits, and enqueue the start; return the session's id.
+    """Hold a device and the first window's credits and enqueue the start, or take a place in the queue; return the session's id.
 
     Learners may do this through a course alone (`course_context`). Raises NotFound, ProjectClosed, NoSuchProfile,
-    WrongDuration, LabelTooLong, BadFiles, PoolBusy, WindowAhead, TooManySessions, TooManyStarts, AllowanceSpent, the quotas'
+    WrongDuration, LabelTooLong, BadFiles, NoMachine, WindowAhead, TooManySessions, TooManyStarts, AllowanceSpent, the quotas'
     ProjectQuotaReached, PersonQuotaReached and KeptForOthers, and the ledger's NoCredit.
     """
     label = _CONTROL.sub(" ", label).strip()
@@ -133,7 +115,7 @@ def request(
         profile_id=profile.id,
         price_version_id=price.id,
         generation=1,
-        state=SessionState.REQUESTED.value,
+        state=SessionState.QUEUED.value,
         label=label,
         open_path=open_path,
         course_context=course_context,
@@ -141,27 +123,16 @@ def request(
         start_attempts=0,
         proven_s=0,
         requested_at=now,
+        rank_at=now,
     )
+    waiting.lock(db, profile.device_class)
     db.add(row)
     db.flush()
     quotas.require(db, device_class=profile.device_class, project_id=project_id, by=by)
-    _take_device(db, row, profile.device_class, now=now)
     for file in files:
         db.add(FileRow(session_id=row.id, path=file.path, content=file.content))
-    meters.authorise(
-        db,
-        session_id=row.id,
-        generation=row.generation,
-        wallet_id=ledger.wallet_of_project(db, project_id),
-        charge_class=profile.charge_class,
-        rate_ucr_per_hour=price.rate_ucr_per_hour,
-        label=f"{row.slug} {label}".rstrip(),
-        by=by,
-        now=now,
-        limit_s=duration_s,
-    )
     audit.record(db, "requested", "compute_session", row.id, by=by, now=now, profile=profile_slug, project_id=str(project_id), duration_s=duration_s)
-    jobs.enqueue(db, "compute.start_session", session_id=str(row.id))
+    waiting.place(db, row, profile.device_class, by=by, now=now)
     return row.id
 
 
@@ -205,7 +176,7 @@ def stop_rows(
     """
     asked: list[uuid.UUID] = []
     for row in rows:
-        if row.state == SessionState.REQUESTED:
+        if row.state in {SessionState.QUEUED, SessionState.REQUESTED}:
             row.stop_asked_at, row.stop_cause = now, cause.value
             endings.end_unused(db, row, by=by, now=now)
         elif row.state in SESSION.sources("ask_stop"):
@@ -221,7 +192,7 @@ def stop_rows(
 
 def stop_all_of_person(db: Session, *, person_id: uuid.UUID, by: Actor, now: datetime, cause: StopCause) -> int:
     """Ask for the end of every live session of a person; return how many there were."""
-    query = select(ComputeSession).where(ComputeSession.person_id == person_id, ComputeSession.state.in_(LIVE)).order_by(ComputeSession.id)
+    query = select(ComputeSession).where(ComputeSession.person_id == person_id, ComputeSession.state.in_(UNENDED)).order_by(ComputeSession.id)
     rows = db.execute(query.with_for_update()).scalars().all()
     stop_rows(db, rows, by=by, now=now, cause=cause)
     return len(rows)
@@ -260,9 +231,9 @@ def _require_within_limits(db: Session, by: Actor, *, now: datetime) -> None:
     # One request of a person at a time: two that run together would not see each other's session.
     db.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"compute.request:{by.id}", 0))))
     counts = select(
-        func.count().filter(ComputeSession.state.in_(LIVE)),
+        func.count().filter(ComputeSession.state.in_(UNENDED)),
         func.count().filter(ComputeSession.requested_at > now - rules.STARTS_COUNTED_OVER),
-    ).where(ComputeSession.person_id == by.id, (ComputeSession.state.in_(LIVE)) | (ComputeSession.requested_at > now - rules.STARTS_COUNTED_OVER))
+    ).where(ComputeSession.person_id == by.id, (ComputeSession.state.in_(UNENDED)) | (ComputeSession.requested_at > now - rules.STARTS_COUNTED_OVER))
     live, started = db.execute(counts).one()
     if live >= rules.MOST_LIVE_OF_PERSON:
         raise TooManySessions(count=live)
@@ -277,29 +248,6 @@ def _offer(db: Session, slug: str, *, now: datetime) -> tuple[Profile, PriceVers
     if found is None:
         raise NoSuchProfile
     return found[0], found[1]
-
-
-def _take_device(db: Session, row: ComputeSession, device_class: str, *, now: datetime) -> None:
-    until = latest_end(now, row.duration_s, rules.START_GIVES_UP)
-    is_kept = kept_until(now=now, until=until, project_id=row.project_id).is_not(None)
-    is_held = select(DeviceHold.id).where(DeviceHold.device_id == Device.id, DeviceHold.released_at.is_(None)).exists()
-    free = (
-        select(Device.id)
-        .join(Node, Node.id == Device.node_id)
-        .where(Device.device_class == device_class, Device.is_open, Node.is_open, ~is_held)
-        .order_by(Device.name)
-        .limit(1)
-    )
-    open_free = free.where(~is_kept).with_for_update(of=Device, skip_locked=True)
-    # A device that was taken between the look and the lock is not offered by the next look.
-    for _ in range(5):
-        device_id = db.execute(open_free).scalar_one_or_none()
-        if device_id is None:
-            break
-        hold = insert(DeviceHold).values(id=new_id(), device_id=device_id, session_id=row.id, held_at=now)
-        if db.execute(hold.on_conflict_do_nothing().returning(DeviceHold.id)).scalar_one_or_none() is not None:
-            return
-    raise WindowAhead if db.execute(free.where(is_kept)).first() is not None else PoolBusy
 
 
 def _may_stop(db: Session, row: ComputeSession, by: Actor) -> bool:

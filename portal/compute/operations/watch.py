@@ -109,7 +109,7 @@ def settle_unseen(db: Session, *, by: Actor, now: datetime) -> None:
     if not _alone(db):
         return
     limit = now - rules.HUB_AWAY_SETTLES
-    unseen = func.coalesce(ComputeSession.last_seen_at, ComputeSession.starting_at, ComputeSession.requested_at) < limit
+    unseen = func.coalesce(ComputeSession.last_seen_at, ComputeSession.starting_at, ComputeSession.admitted_at, ComputeSession.requested_at) < limit
     query = select(ComputeSession).where(ComputeSession.state.in_(LIVE), unseen).order_by(ComputeSession.id).limit(MOST_AT_ONCE)
     _settle_rows(db, db.execute(query.with_for_update(skip_locked=True)).scalars().all(), by=by, now=now)
 
@@ -173,7 +173,7 @@ def _end_lapsed(db: Session, session_ids: Sequence[uuid.UUID], *, by: Actor, now
 
 def _give_up_old_starts(db: Session, *, by: Actor, now: datetime) -> None:
     """Give back what starts hold that can no longer succeed: their ticket was never spent, and has expired."""
-    old = func.coalesce(ComputeSession.starting_at, ComputeSession.requested_at) < now - rules.START_GIVES_UP
+    old = func.coalesce(ComputeSession.starting_at, ComputeSession.admitted_at, ComputeSession.requested_at) < now - rules.START_GIVES_UP
     never = ComputeSession.redeemed_at.is_(None) & ComputeSession.started_at.is_(None) & ComputeSession.ready_at.is_(None)
     query = select(ComputeSession).where(ComputeSession.state.in_(LIVE), old, never).order_by(ComputeSession.id).limit(MOST_AT_ONCE)
     for row in db.execute(query.with_for_update(skip_locked=True)).scalars():
@@ -216,7 +216,8 @@ def _stop_silent(db: Session, rows: Sequence[ComputeSession], *, watching_since:
     since = now - rules.SILENT_STOPS
     if watching_since > since:
         return
-    silent = [row for row in rows if row.state == SessionState.RUNNING and (row.last_seen_at or row.starting_at or row.requested_at) <= since]
+    running = [row for row in rows if row.state == SessionState.RUNNING]
+    silent = [row for row in running if (row.last_seen_at or row.starting_at or row.admitted_at or row.requested_at) <= since]
     if silent:
         logger.error("%s sessions run without evidence and are stopped, first %s", len(silent), silent[0].slug)
     sessions.stop_rows(db, silent, by=by, now=now, cause=StopCause.NO_EVIDENCE)

@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, ColumnElement, Select, and_, case, cast, func
 from sqlalchemy.orm import Session, aliased
 
 from portal.compute.models import Allowance, AllowanceAsk, ComputeSession, PriceVersion
-from portal.compute.states import LIVE, AskState
+from portal.compute.states import UNENDED, AskState
 from portal.core.access import Actor
 from portal.core.errors import NotFound
 from portal.core.pages import Page, page_of
@@ -175,7 +175,7 @@ def _week(project_id: ColumnElement[Any], person_id: ColumnElement[Any], role: C
     # A price that came meanwhile counts for the whole of a session that lives, when it is the higher one.
     told = aliased(PriceVersion)
     committed = func.greatest(PriceVersion.rate_ucr_per_hour, told.rate_ucr_per_hour) * ComputeSession.duration_s // SECONDS_PER_HOUR
-    cost = case((ComputeSession.state.in_(LIVE), committed), else_=charged)
+    cost = case((ComputeSession.state.in_(UNENDED), committed), else_=charged)
     used = (
         select(func.coalesce(func.sum(cost), 0))
         .select_from(ComputeSession)

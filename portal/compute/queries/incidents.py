@@ -158,7 +158,7 @@ def _struck_by(incident: IncidentRow | Incident, now: datetime) -> ColumnElement
 def gift_of(incident: IncidentRow | Incident, row: Any, struck: StruckSession) -> Gift:
     """Return what a session gets, by the rule of the incident's kind. row: with the session's times."""
     if incident.kind == IncidentKind.FAILED_START:
-        return faults.for_failed_start(struck.struck, waited_s=(row.ended_at - row.requested_at) // _SECOND)
+        return faults.for_failed_start(struck.struck, waited_s=(row.ended_at - (row.admitted_at or row.requested_at)) // _SECOND)
     if incident.kind == IncidentKind.NODE_DEATH or row.started_at is None:
         return faults.for_death(struck.struck)
     begins_s, ends_s = ((at - row.started_at) // _SECOND for at in (incident.starts_at, incident.ends_at))
