@@ -8,7 +8,7 @@ from typing import cast
 
 from portal.compute import queries, rules
 from portal.compute.hub_gateway import Hub, HubAway, HubRefused, HubServer, Progress
-from portal.compute.operations import incidents, prices, sessions, starts, waiting, watch
+from portal.compute.operations import incidents, prices, promises, sessions, starts, waiting, watch
 from portal.compute.queries.waiting import classes_waited_for
 from portal.compute.states import Failure, SessionState, StopCause
 from portal.core import clock, jobs
@@ -126,7 +126,9 @@ def stop_sessions_of_person(ctx: JobContext, subject_id: str, **_: object) -> No
 
 @job("compute.make_good_end", queue=Queue.BULK)
 def make_good_end(ctx: JobContext, subject_id: str, state: str, **_: object) -> None:
-    """Make good what the hub's fault took from a session that ended by it; a reaction to that fact."""
+    """Make good what the hub's fault took from a session that ended by it, and a start later than promised; a reaction to that fact."""
+    with ctx.transaction() as db:
+        promises.make_late_good(db, session_id=uuid.UUID(subject_id), now=clock.now())
     if state in {SessionState.LOST, SessionState.FAILED}:
         with ctx.transaction() as db:
             incidents.note_end(db, session_id=uuid.UUID(subject_id), now=clock.now())

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from portal.compute import queries, rules
 from portal.compute.queries import Offer
 from portal.compute.queries.allowances import AskRow, WeeklyAllowance, allowance_of, latest_ask
+from portal.compute.waits import MOST_ALTERNATIVES, Wait, wait_if_asked
 from portal.core.access import Actor
 from portal.core.errors import NotFound
 from portal.core.quantities import SECONDS_PER_HOUR
@@ -19,7 +20,6 @@ from portal.projects.queries import ProjectCard
 from portal.projects.states import MemberRole
 
 SPENDERS = frozenset({MemberRole.LEAD, MemberRole.MEMBER})
-MOST_ALTERNATIVES = 3
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class Quote:
     balance_ucr: int | None
     held_ucr: int | None
     week: WeeklyAllowance
+    wait: Wait | None
     last_ask: AskRow | None
 
     @property
@@ -68,13 +69,13 @@ class Quote:
 
     @property
     def is_busy(self) -> bool:
-        """Return whether no device of the machine's class is free."""
-        return self.offer.free == 0
+        """Return whether it would have to wait for a device."""
+        return self.wait is not None
 
     @property
     def can_start(self) -> bool:
-        """Return whether a start would be accepted now."""
-        return self.is_paid and not self.is_busy and self.is_allowed
+        """Return whether it would be accepted, to start now or to wait."""
+        return self.is_paid and self.is_allowed and (self.wait is None or self.wait.most_by is not None)
 
     @property
     def is_allowed(self) -> bool:
@@ -102,7 +103,7 @@ class LaunchPage:
 
 
 def launch_page(db: Session, actor: Actor, choice: Choice, *, now: datetime) -> LaunchPage:
-    """Return the page for a choice; at most ten statements."""
+    """Return the page for a choice; at most ten statements, and six more where it would have to wait."""
     paying = paying_projects(db, actor)
     payer = next((card for card in paying if card.slug == choice.project), paying[0] if paying else None)
     duration_s = duration_of(choice.hours) or rules.DURATIONS_S[0]
@@ -139,6 +140,7 @@ def _quote(db: Session, offer: Offer, duration_s: int, project: ProjectCard, act
         balance_ucr=balance.balance_ucr if balance is not None else None,
         held_ucr=balance.held_ucr if balance is not None else None,
         week=week,
+        wait=wait_if_asked(db, offer.device_class, project.id, duration_s, now=now),
         last_ask=latest_ask(db, project.id, actor, now=now) if week.weekly_ucr is not None else None,
     )
 

@@ -11,6 +11,7 @@ from portal.core.errors import N_
 from portal.credits.states import FaultRule
 
 BADGES: dict[SessionState, tuple[str, str]] = {
+    SessionState.QUEUED: ("info", N_("Waiting")),
     SessionState.REQUESTED: ("info", N_("Requested")),
     SessionState.STARTING: ("info", N_("Starting")),
     SessionState.RUNNING: ("good", N_("Running")),
@@ -126,12 +127,21 @@ def why_ended(view: SessionView) -> str:
     if view.state is SessionState.LOST:
         return str(gettext("Nobody saw its end. It is charged up to the last moment that the hub can prove."))
     if view.ended_at is not None and view.started_at is None:
-        return str(gettext("It was stopped before it ran. Nothing was charged."))
+        return _why_unused(view)
     if view.ended_at is None or view.stop_cause is None:
         return ""
     if view.stop_cause is StopCause.PERSON and view.is_own:
         return str(gettext("You stopped it."))
     return str(gettext(CAUSES[view.stop_cause]))
+
+
+def _why_unused(view: SessionView) -> str:
+    """Return why a session ended that never ran."""
+    if view.admitted_at is not None:
+        return str(gettext("It was stopped before it ran. Nothing was charged."))
+    if view.stop_cause is StopCause.CREDIT:
+        return str(gettext("A machine was free, but the credits no longer covered the first 15 minutes. Nothing was charged."))
+    return str(gettext("It left the queue before a machine was free. Nothing was charged."))
 
 
 def limit_words(line: LimitLine) -> tuple[str, str, str]:

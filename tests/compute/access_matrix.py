@@ -76,6 +76,7 @@ ROWS = {
     "compute.answer_ask": Row("signed_in", relation="leads of the project", object="asked"),
     "compute.charge": Row("signed_in", relation="whoever may see the wallet that pays", object="charge"),
     "compute.limits": Row("signed_in"),
+    "compute.promise_list": Row("signed_in", relation="names nobody"),
     "compute.incident_list": Row("permission", permission=Permission.MAKE_GOOD),
     "compute.new_incident": Row("permission", permission=Permission.MAKE_GOOD),
     "compute.incident_page": Row("permission", permission=Permission.MAKE_GOOD),

@@ -5,12 +5,16 @@ import uuid
 from datetime import datetime, timedelta
 
 import pytest
+import time_machine
+from flask.testing import FlaskClient
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session, sessionmaker
 
+from portal.compute import waits as waits_module
 from portal.compute.models import ComputeSession, DeviceHold
-from portal.compute.operations import sessions, waiting, watch
+from portal.compute.operations import promises, sessions, waiting, watch
 from portal.compute.operations.waiting import NoMachine
+from portal.compute.queries import promises as promise_reads
 from portal.compute.queries import waiting as reads
 from portal.compute.rules import admission
 from portal.compute.states import SessionState, StopCause
@@ -18,9 +22,10 @@ from portal.core.quantities import credits_ucr
 from portal.credits import queries as ledger
 from portal.credits import verify
 from portal.credits.operations import revocations
-from portal.credits.rules.lots import NoCredit
+from portal.credits.operations.meters import NoCredit
 from tests.conftest import RunJobs
 from tests.factories import compute as make
+from tests.factories import identity as people
 from tests.queries import count_queries
 
 FULL = "h100-full"
@@ -259,4 +264,108 @@ def test_admission_costs_the_same_statements_with_three_and_with_thirty_waiting(
         with count_queries() as seen:
             waiting.admit(db, _class(db, profile), now=now + timedelta(minutes=1))
         counts.append(len(seen))
-    assert counts[0] == counts[1] <= 4
+    assert counts[0] == counts[1] <= 5
+
+
+def test_a_start_later_than_stated_makes_the_first_quarter_of_an_hour_free(db: Session, run_jobs: RunJobs, now: datetime) -> None:
+    ada, ben = make.spender(db, now=now), make.spender(db, now=now)
+    first = make.requested(db, ada, now=now, profile=FULL)
+    late = make.requested(db, ben, now=now, profile=FULL)
+    begins = now + timedelta(hours=9)
+    ended(db, first, begins)
+    assert waiting.admit(db, _class(db), now=begins) == [late]
+    row = make.row_of(db, late)
+    assert row.most_by is not None
+    assert row.admitted_at is not None
+    assert row.admitted_at > row.most_by
+    make.started(db, late, now=begins)
+    plugin = make.Plugin(late, begins_at=begins)
+    make.deliver(db, [plugin.started()], now=begins)
+    make.deliver(db, [plugin.exited(3000)], now=begins + timedelta(seconds=3000))
+    db.commit()
+    run_jobs(only="compute.make_good_end")
+    for _ in range(2):
+        promises.make_late_good(db, session_id=late, now=begins + HOUR)
+    given = db.execute(text("SELECT rule, amount_ucr, duration_s FROM make_good WHERE session_id = :id"), {"id": late}).all()
+    assert [tuple(gift) for gift in given] == [("late_start", credits_ucr(7), 900)]
+    assert kinds(db).count("compute.made_good") == 1
+    sound(db, begins + HOUR)
+
+
+def test_a_start_in_time_gives_nothing(db: Session, now: datetime) -> None:
+    ada = make.spender(db, now=now)
+    session_id, plugin = make.running(db, ada, now=now, profile=FULL)
+    make.deliver(db, [plugin.exited(600)], now=now + timedelta(seconds=600))
+    assert promises.make_late_good(db, session_id=session_id, now=now + HOUR) is None
+
+
+def test_why_not_me_and_what_would_help(db: Session, now: datetime) -> None:
+    ada, ben, eve = (make.spender(db, now=now) for _ in range(3))
+    make.requested(db, ada, now=now, profile=FULL, duration_s=7200)
+    waits = make.requested(db, ben, now=now, profile=FULL)
+    asked = waits_module.wait_if_asked(db, _class(db), eve.project_id, 3600, now=now)
+    assert asked is not None
+    assert (asked.ahead, asked.total, asked.free, asked.kept_until, asked.shorter_s) == (1, 1, 0, None, None)
+    found = waits_module.wait_of(db, waits, FULL, now=now)
+    assert found is not None
+    assert (found.ahead, found.total) == (0, 1)
+    assert found.alternatives[0].slug == "cpu-notebook"
+    assert waits_module.wait_if_asked(db, _class(db, "h100-slice-10"), eve.project_id, 3600, now=now) is None
+    assert waits_module.wait_of(db, uuid.uuid4(), FULL, now=now) is None
+
+
+def test_promises_are_counted_by_machine(db: Session, now: datetime) -> None:
+    ada, ben = make.spender(db, now=now), make.spender(db, now=now)
+    first = make.requested(db, ada, now=now, profile=FULL)
+    make.requested(db, ben, now=now, profile=FULL)
+    ended(db, first, now + timedelta(minutes=1))
+    waiting.admit(db, _class(db), now=now + timedelta(minutes=1))
+    found = {row.name["en"]: row for row in promise_reads.kept(db, now=now + HOUR)}
+    full = next(row for name, row in found.items() if "Full" in name)
+    assert (full.at_once, full.waited, full.in_time, full.median_wait_s) == (1, 1, 1, 60)
+    starts = promise_reads.page_of_starts(db, mark=None).rows
+    assert [start.is_in_time for start in starts] == [True]
+
+
+@pytest.mark.parametrize("lang", ["en", "fr", "ar"])
+def test_pages_of_the_queue_in_every_language(client: FlaskClient, db: Session, now: datetime, lang: str) -> None:
+    ada, ben, eve = (make.spender(db, now=now) for _ in range(3))
+    first = make.requested(db, ada, now=now, profile=FULL, duration_s=7200)
+    waits = make.requested(db, ben, now=now, profile=FULL)
+    db.commit()
+    number = make.row_of(db, waits).number
+    client.set_cookie("lang", lang, domain="127.0.0.1")
+    with time_machine.travel(now + timedelta(seconds=30), tick=False):
+        people.sign_in(client, ben.person)
+        page = client.get(f"/sessions/{number}")
+        panel = client.get(f"/sessions/{number}/panel")
+        again = client.get(f"/sessions/{number}/panel", headers={"If-None-Match": panel.headers["ETag"]})
+        with count_queries() as seen:
+            client.get(f"/sessions/{number}")
+        assert client.get("/sessions/promises").status_code == 200
+        people.sign_out(client)
+        people.sign_in(client, eve.person)
+        launch = client.get("/sessions/new?profile=h100-full")
+    assert (page.status_code, panel.status_code, again.status_code, launch.status_code) == (200, 200, 304, 200)
+    assert len(seen) <= 12
+    assert f"/sessions/{number}/stop" in page.text
+    ended(db, first, now + timedelta(minutes=1))
+    waiting.admit(db, _class(db), now=now + timedelta(minutes=1))
+    db.commit()
+    with time_machine.travel(now + timedelta(minutes=2), tick=False):
+        assert client.get("/sessions/promises").status_code == 200
+
+
+def test_the_launch_page_takes_a_place_in_the_queue(client: FlaskClient, db: Session, now: datetime) -> None:
+    ada, ben = make.spender(db, now=now), make.spender(db, now=now)
+    make.requested(db, ada, now=now, profile=FULL, duration_s=7200)
+    db.commit()
+    slug = db.execute(text("SELECT slug FROM project WHERE id = :id"), {"id": ben.project_id}).scalar_one()
+    with time_machine.travel(now, tick=False):
+        people.sign_in(client, ben.person)
+        with client.application.app_context():
+            hidden = people.csrf(client)
+        answer = client.post("/sessions/new", data={"profile": FULL, "hours": "1", "project": slug, "label": "", **hidden})
+    assert answer.status_code == 303
+    states = list(db.execute(select(ComputeSession.state).order_by(ComputeSession.number)).scalars())
+    assert states == ["requested", "queued"]

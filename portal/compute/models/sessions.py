@@ -47,6 +47,7 @@ class ComputeSession(Base):
     drawn_half_s: Mapped[int | None]
     drawn_most_s: Mapped[int | None]
     admitted_at: Mapped[datetime | None]
+    late_told_at: Mapped[datetime | None]
     starting_at: Mapped[datetime | None]
     redeemed_at: Mapped[datetime | None]
     started_at: Mapped[datetime | None]

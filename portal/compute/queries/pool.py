@@ -29,6 +29,7 @@ class Offer:
     slug: str
     name: Mapping[str, str]
     note: Mapping[str, str]
+    device_class: str
     charge_class: str
     cpu_cores: int
     memory_limit_bytes: int
@@ -129,6 +130,7 @@ def _offer(row: Any, standing: tuple[int, int, datetime | None, bool]) -> Offer:
         slug=profile.slug,
         name=profile.name,
         note=profile.note,
+        device_class=profile.device_class,
         charge_class=profile.charge_class,
         cpu_cores=max(1, profile.cpu_millicores // 1000),
         memory_limit_bytes=profile.memory_limit_bytes,

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, aliased
 
 from portal.compute.models import ComputeSession, PriceVersion, Profile
 from portal.compute.permissions import HOLDERS, Permission
-from portal.compute.states import LIVE, Failure, SessionState, StopCause
+from portal.compute.states import UNENDED, Failure, SessionState, StopCause
 from portal.core.access import Actor
 from portal.core.errors import NotFound
 from portal.core.pages import Page, page_of
@@ -44,6 +44,9 @@ _STATED = (
     ComputeSession.open_path,
     ComputeSession.duration_s,
     ComputeSession.requested_at,
+    ComputeSession.half_by,
+    ComputeSession.most_by,
+    ComputeSession.admitted_at,
     ComputeSession.starting_at,
     ComputeSession.redeemed_at,
     ComputeSession.started_at,
@@ -88,6 +91,9 @@ class SessionView:
     open_path: str
     duration_s: int
     requested_at: datetime
+    half_by: datetime | None
+    most_by: datetime | None
+    admitted_at: datetime | None
     starting_at: datetime | None
     redeemed_at: datetime | None
     started_at: datetime | None
@@ -118,7 +124,17 @@ class SessionView:
     @property
     def is_live(self) -> bool:
         """Return whether the session has not ended."""
-        return self.state in LIVE
+        return self.state in UNENDED
+
+    @property
+    def is_queued(self) -> bool:
+        """Return whether it waits for a device."""
+        return self.state is SessionState.QUEUED
+
+    @property
+    def came_late(self) -> bool:
+        """Return whether it began later than had been stated."""
+        return self.most_by is not None and self.admitted_at is not None and self.admitted_at > self.most_by
 
     @property
     def is_open(self) -> bool:
@@ -245,7 +261,7 @@ def charged_session(db: Session, session_id: uuid.UUID, *, actor: Actor) -> Char
 
 def live_sessions_of(db: Session, actor: Actor, *, now: datetime) -> list[SessionView]:
     """Return the actor's own live sessions, newest first."""
-    query = _visible(actor).where(ComputeSession.person_id == actor.person_id, ComputeSession.state.in_(LIVE))
+    query = _visible(actor).where(ComputeSession.person_id == actor.person_id, ComputeSession.state.in_(UNENDED))
     return _views(db, db.execute(query.order_by(ComputeSession.id.desc()).limit(20)).all(), actor, now=now)
 
 

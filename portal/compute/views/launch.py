@@ -90,7 +90,8 @@ def _start(form: StartForm, *, now: datetime) -> ResponseReturnValue:
         now=now,
     )
     view = queries.session_by_id(session(), session_id, actor=actor, now=now)
-    flash(gettext("The first 15 minutes are held. The machine is starting."), "info")
+    if not view.is_queued:
+        flash(gettext("The first 15 minutes are held. The machine is starting."), "info")
     return redirect(url_for("compute.session_page", number=view.number), 303)
 
 

@@ -5,6 +5,7 @@ from flask.typing import ResponseReturnValue
 
 from portal.compute import isolation, queries, words
 from portal.compute.permissions import HOLDERS, Permission
+from portal.compute.queries.promises import kept, page_of_starts
 from portal.compute.views.base import blueprint, portal_settings
 from portal.core import clock
 from portal.web import access
@@ -18,6 +19,14 @@ def limits() -> ResponseReturnValue:
     found = isolation.read(portal_settings().hub.state_dir)
     rows = [(line, *words.limit_words(line)) for line in found.lines] if found is not None else []
     return render_template("compute/limits.html", limits=found, rows=rows)
+
+
+@blueprint.get("/promises")
+@access.signed_in
+def promise_list() -> ResponseReturnValue:
+    """Show how starts came against what was promised, for everybody."""
+    page = page_of_starts(session(), mark=request.args.get("mark"))
+    return render_template("compute/promises.html", kept=kept(session(), now=clock.now()), starts=page)
 
 
 @blueprint.get("/pool")

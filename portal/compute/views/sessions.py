@@ -7,12 +7,13 @@ from typing import Any
 from flask import make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from portal.compute import queries, quotes, words
+from portal.compute import queries, quotes, waits, words
 from portal.compute.operations import sessions
 from portal.compute.permissions import HOLDERS, Permission
 from portal.compute.queries import SessionView
 from portal.compute.states import SessionState, StopCause
 from portal.compute.views.base import blueprint, portal_settings
+from portal.compute.waits import Wait
 from portal.core import clock
 from portal.core.errors import NotFound
 from portal.credits.queries import Balance
@@ -45,7 +46,7 @@ def session_panel(number: int) -> ResponseReturnValue:
     """Give the part of the page that changes; 304 when nothing did."""
     context = _session_context(number)
     response = make_response("")
-    response.set_etag(_etag(context["view"], context["balance"], is_hub_away=context["is_hub_away"]))
+    response.set_etag(_etag(context["view"], context["balance"], (context["is_hub_away"], context["wait"])))
     response.headers["Cache-Control"] = "private, no-cache"
     if request.if_none_match.contains(response.get_etag()[0] or ""):
         response.status_code = 304
@@ -74,9 +75,10 @@ def _session_context(number: int) -> dict[str, Any]:
     looked_at, answered_at = queries.hub_answered_at(session()) if view.is_live else (None, None)
     is_hub_away = looked_at is not None and (answered_at is None or answered_at < looked_at)
     open_url = f"{portal_settings().hub.public_url}/user/{view.person_slug}/{view.slug}{view.open_path}" if view.is_own and view.is_open else None
+    wait = waits.wait_of(session(), view.id, view.profile_slug, now=now) if view.is_queued else None
     balance = quotes.balance_of(session(), view.project_id, now=now) if view.is_live and view.sees_wallet else None
     gifts = [] if view.is_live else made_good(session(), view.id)
-    more = {"balance": balance, "open_url": open_url, "is_hub_away": is_hub_away, "made_good": gifts}
+    more = {"balance": balance, "open_url": open_url, "is_hub_away": is_hub_away, "made_good": gifts, "wait": wait, "now": now}
     return {"view": view, "words": words, "poll_s": _poll_s(view), **more}
 
 
@@ -84,13 +86,13 @@ def _poll_s(view: SessionView) -> int | None:
     """Return how often the page asks again; not at all once the session has ended."""
     if not view.is_live:
         return None
-    return 10 if view.state is SessionState.RUNNING and view.is_open else 1
+    return 10 if view.is_queued or (view.state is SessionState.RUNNING and view.is_open) else 1
 
 
-def _etag(view: SessionView, balance: Balance | None, *, is_hub_away: bool) -> str:
+def _etag(view: SessionView, balance: Balance | None, around: tuple[bool, Wait | None]) -> str:
     """Return a mark of what the panel shows: figures count as they are rounded there."""
     minutes = view.used_s if view.used_s < 60 or not view.is_live else view.used_s // 60
     figures = (minutes, credit_hundredths(view.cost_ucr) if view.is_live else view.cost_ucr, round(view.energy_wh, -1) if view.is_live else view.energy_wh)
     purse = tri_parts(balance.balance_ucr, balance.held_ucr) if balance is not None else None
     facts = asdict(replace(view, used_s=0, cost_ucr=0, proven_s=0, prices=view.prices if not view.is_live else ()))
-    return sha256(f"{sorted(facts.items())}{figures}{view.price_changed_at}{purse}{is_hub_away}{i18n.language()}".encode()).hexdigest()[:32]
+    return sha256(f"{sorted(facts.items())}{figures}{view.price_changed_at}{purse}{around}{i18n.language()}".encode()).hexdigest()[:32]

@@ -10,7 +10,7 @@ depends_on = None
 
 INSTANT = sa.DateTime(timezone=True)
 BEFORE = ("requested", "starting", "running", "stopping", "stopped", "failed", "lost")
-INSTANTS, SECONDS = ("rank_at", "half_by", "most_by", "admitted_at"), ("drawn_half_s", "drawn_most_s")
+INSTANTS, SECONDS = ("rank_at", "half_by", "most_by", "admitted_at", "late_told_at"), ("drawn_half_s", "drawn_most_s")
 WHOLE = "(half_by IS NULL) = (most_by IS NULL) AND (half_by IS NULL) = (drawn_half_s IS NULL) AND (half_by IS NULL) = (drawn_most_s IS NULL)"
 
 
