@@ -1,10 +1,13 @@
 """The promise: nine in ten of what is stated comes true, and the same question has the same answer."""
 
+from pathlib import Path
 from random import Random
 
 import pytest
+from click.testing import CliRunner
 
 from bench import traces
+from portal.cli.admin import pool
 from portal.compute.rules import promise
 from portal.compute.rules.promise import Ahead, Calibration, Live, estimate, played
 from portal.compute.simulator import replay
@@ -56,3 +59,17 @@ def test_a_habit_of_waiting_longer_than_drawn_stretches_the_statement() -> None:
     half, most = calibration.factors
     assert half == pytest.approx(1.5, rel=0.15)
     assert most == pytest.approx(1.5, rel=0.1)
+
+
+def test_the_command_replays_a_trace_and_names_a_bad_row(tmp_path: Path) -> None:
+    trace = tmp_path / "trace.csv"
+    trace.write_text("submitted_s,project,profile,gpus,asked_s,used_s\n0,a,full,1,3600,1800\n10,b,full,1,3600,600\n20,b,full,9,60,60\n")
+    done = CliRunner().invoke(pool, ["simulate", str(trace), "--pool", "full:1"])
+    assert done.exit_code == 0
+    assert "requests      3, of them 1 never fit" in done.output
+    assert "waited        1" in done.output
+    assert "full 1 of 1" in done.output
+    trace.write_text("submitted_s,project,profile,gpus,asked_s,used_s\n0,a,full,1,3600,9999\n")
+    bad = CliRunner().invoke(pool, ["simulate", str(trace), "--pool", "full:1"])
+    assert (bad.exit_code, "line 2" in bad.output) == (1, True)
+    assert CliRunner().invoke(pool, ["simulate", str(trace), "--pool", "full"]).exit_code == 1

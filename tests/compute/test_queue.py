@@ -18,6 +18,7 @@ from portal.compute.queries import promises as promise_reads
 from portal.compute.queries import waiting as reads
 from portal.compute.rules import admission
 from portal.compute.states import SessionState, StopCause
+from portal.core.access import Role
 from portal.core.quantities import credits_ucr
 from portal.credits import queries as ledger
 from portal.credits import verify
@@ -343,6 +344,10 @@ def test_pages_of_the_queue_in_every_language(client: FlaskClient, db: Session, 
         with count_queries() as seen:
             client.get(f"/sessions/{number}")
         assert client.get("/sessions/promises").status_code == 200
+        people.sign_out(client)
+        people.sign_in(client, people.person(db, roles=[Role.STAFF], now=now))
+        staff = client.get("/sessions/pool")
+        assert f"/sessions/{number}" in staff.text
         people.sign_out(client)
         people.sign_in(client, eve.person)
         launch = client.get("/sessions/new?profile=h100-full")

@@ -66,6 +66,7 @@ def site(postgres: LocalPostgres, template_database: str, tmp_path_factory: pyte
     found = _populate(engine)
     with database.make_sessions(engine)() as db:
         charged = db.execute(text(_CHARGED)).scalar_one()
+        queued = db.execute(text("SELECT number FROM compute_session WHERE state = 'queued'")).scalar_one()
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -92,6 +93,9 @@ class Site:
             (people.FOUNDER, "/"),
             (people.FOUNDER, "/sessions/new?profile=h100-slice-10&hours=2"),
             (people.FOUNDER, f"/sessions/{self.session_number}"),
+            (people.FOUNDER, f"/sessions/{self.queued}"),
+            (people.STUDENT, "/sessions/promises"),
+            (people.STAFF, "/sessions/pool"),
             (people.FOUNDER, "/wallets/p-1"),
             (people.FOUNDER, f"/sessions/charges/{self.charged}"),
             (people.FOUNDER, "/wallets/p-1/statement"),
@@ -145,6 +149,7 @@ def _populate(engine: Engine) -> World:
     with database.transaction(database.make_sessions(engine)) as db:
         world.load(db, courses_dir=ROOT / "courses", now=now - timedelta(minutes=30))
         number = _running_session(db)
+        _queue(db)
         _coming_prices(db)
         meter_id = _adjustments(db)
         lost_number = _incidents(db)
@@ -210,6 +215,18 @@ def _cookies(app: Flask, engine: Engine) -> dict[str, tuple[str, str]]:
         assert cookie is not None
         found[person.email] = (name, cookie.value)
     return found
+
+
+def _queue(db: Session) -> None:
+    """Hold every full GPU, and let the founder wait for one."""
+    now = clock.now()
+    for email, times in ((people.SECOND_FOUNDER.email, 2), (people.FOUNDER.email, 1)):
+        person = identity.person_by_email(db, email)
+        assert person is not None
+        project = projects.projects_of(db, person.id)[0]
+        for _ in range(times):
+            terms = {"profile_slug": "h100-full", "duration_s": 7200, "label": ""}
+            operations.request(db, project_id=project.id, **terms, by=person.actor, now=now)
 
 
 def _running_session(db: Session) -> int:

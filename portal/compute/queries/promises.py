@@ -9,7 +9,10 @@ from sqlalchemy import Float, Select, cast, extract, func, select
 from sqlalchemy.orm import Session
 
 from portal.compute.models import ComputeSession, Profile
+from portal.compute.states import SessionState
 from portal.core.pages import Page, page_of
+from portal.identity import relations as identity
+from portal.projects import relations as projects
 
 COUNTED_D = 30
 
@@ -45,6 +48,35 @@ class Start:
     def is_in_time(self) -> bool:
         """Return whether it came by the stated instant."""
         return self.admitted_at <= self.most_by
+
+
+@dataclass(frozen=True)
+class QueuedRow:
+    """A request that waits, as the staff see it."""
+
+    number: int
+    name: Mapping[str, str]
+    person_name: str
+    project_name: str
+    duration_s: int
+    requested_at: datetime
+    most_by: datetime | None
+
+
+def first_in_queue(db: Session, *, limit: int = 50) -> list[QueuedRow]:
+    """Return who waits, machine by machine, in the order in which they are served; the first of each queue first."""
+    person, project = identity.person.c, projects.project.c
+    query = (
+        select(ComputeSession.number, Profile.name, person.display_name.label("person_name"), project.name.label("project_name"))
+        .add_columns(ComputeSession.duration_s, ComputeSession.requested_at, ComputeSession.most_by)
+        .join(Profile, Profile.id == ComputeSession.profile_id)
+        .join(identity.person, person.id == ComputeSession.person_id)
+        .join(projects.project, project.id == ComputeSession.project_id)
+        .where(ComputeSession.state == SessionState.QUEUED)
+        .order_by(Profile.position, ComputeSession.rank_at, ComputeSession.id)
+        .limit(limit)
+    )
+    return [QueuedRow(**row._asdict()) for row in db.execute(query)]
 
 
 def kept(db: Session, *, now: datetime) -> list[Kept]:

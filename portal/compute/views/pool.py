@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 
 from portal.compute import isolation, queries, words
 from portal.compute.permissions import HOLDERS, Permission
-from portal.compute.queries.promises import kept, page_of_starts
+from portal.compute.queries.promises import first_in_queue, kept, page_of_starts
 from portal.compute.views.base import blueprint, portal_settings
 from portal.core import clock
 from portal.web import access
@@ -35,4 +35,4 @@ def pool() -> ResponseReturnValue:
     """Show the staff the pool's devices and who holds them."""
     rows = queries.page_of_devices(session(), mark=request.args.get("mark"))
     health = queries.pool_health(session(), now=clock.now())
-    return render_template("compute/pool.html", rows=rows, health=health, words=words)
+    return render_template("compute/pool.html", rows=rows, health=health, words=words, queued=first_in_queue(session()))
