@@ -70,7 +70,7 @@ def site(postgres: LocalPostgres, template_database: str, tmp_path_factory: pyte
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield Site(f"http://127.0.0.1:{server.server_port}", found, charged, _cookies(app, engine))
+    yield Site(f"http://127.0.0.1:{server.server_port}", found, (charged, queued), _cookies(app, engine))
     server.shutdown()
     thread.join()
     server.server_close()
@@ -83,8 +83,8 @@ def site(postgres: LocalPostgres, template_database: str, tmp_path_factory: pyte
 class Site:
     """The served world."""
 
-    def __init__(self, url: str, world: "World", charged: uuid.UUID, cookies: dict[str, tuple[str, str]]) -> None:
-        self.url, self.charged, self.cookies = url, charged, cookies
+    def __init__(self, url: str, world: "World", read: tuple[uuid.UUID, int], cookies: dict[str, tuple[str, str]]) -> None:
+        self.url, (self.charged, self.queued), self.cookies = url, read, cookies
         self.session_number, self.lost_number, self.meter_id = world.session_number, world.lost_number, world.meter_id
 
     def paths(self) -> list[tuple[people.DemoPerson, str]]:
