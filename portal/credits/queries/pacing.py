@@ -15,7 +15,7 @@ from portal.credits import bulk
 from portal.credits.calendar import day_start, local_day, month_after
 from portal.credits.models import CreditLoan, LedgerAccount, LedgerEntry, LedgerTransaction, Lot, LotDay, LotRevocation, Meter, Wallet
 from portal.credits.queries.balances import Balance
-from portal.credits.queries.statements import days_not_summed
+from portal.credits.queries.statements import days_not_summed, since_not_summed
 from portal.credits.queries.wallets import LotRow
 from portal.credits.rules.forecasts import Forecast, LotAhead, LotFate, forecast, split
 from portal.credits.rules.pacing import Pace, horizon, pace, use_by_day
@@ -78,6 +78,7 @@ def used_by_day(db: Session, wallet_ids: Collection[uuid.UUID], *, since: dateti
         .join(LedgerAccount, and_(LedgerAccount.id == LedgerEntry.account_id, LedgerAccount.kind.like("lot_%")))
         .where(bulk.among(LedgerTransaction.wallet_id, wallet_ids), LedgerTransaction.operation == "capture")
         .join(days, and_(LedgerTransaction.booked_at >= days.c.starts_at, LedgerTransaction.booked_at < days.c.ends_at))
+        .where(LedgerTransaction.booked_at >= since_not_summed(local_day(since), now))
     )
     sums = (
         select(Lot.wallet_id, LotDay.day, LotDay.used_ucr)

@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import BigInteger, ColumnElement, Date, Select, and_, case, cast, collate, column, func, literal, or_, select, true, union_all
+from sqlalchemy import BigInteger, ColumnElement, Date, ScalarSelect, Select, and_, case, cast, collate, column, func, literal, or_, select, true, union_all
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
@@ -192,6 +192,12 @@ def days_not_summed(since: date, now: datetime) -> Any:
     return select(given).where(is_open).subquery("not_summed")
 
 
+def since_not_summed(since: date, now: datetime) -> ScalarSelect[datetime]:
+    """Return when the first of those days begins: with it, a read of the journal begins there instead of looking at all of it."""
+    days = days_not_summed(since, now)
+    return select(func.min(days.c.starts_at)).correlate(None).scalar_subquery()
+
+
 def _from_journal(wallet_id: uuid.UUID, since: datetime, zone: str, now: datetime) -> Select[Any]:
     days = days_not_summed(since.astimezone(ZoneInfo(zone)).date(), now)
     amount, zero = LedgerEntry.amount_ucr, literal(0, BigInteger)
@@ -200,6 +206,7 @@ def _from_journal(wallet_id: uuid.UUID, since: datetime, zone: str, now: datetim
     query = moves(wallet_id).add_columns(days.c.day, came, used, cast(func.sum(amount), BigInteger).label("total_ucr"))
     query = query.join(Lot, and_(Lot.wallet_id == LedgerTransaction.wallet_id, _is_account_of_lot()))
     query = query.join(days, and_(LedgerTransaction.booked_at >= days.c.starts_at, LedgerTransaction.booked_at < days.c.ends_at))
+    query = query.where(LedgerTransaction.booked_at >= since_not_summed(since.astimezone(ZoneInfo(zone)).date(), now))
     return query.where(Lot.effective_at <= now).group_by(days.c.day)
 
 
