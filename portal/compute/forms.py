@@ -22,6 +22,10 @@ class MoreForm(Form):
     reason = StringField(_("What for"), [DataRequired(_("Please fill this in.")), Length(max=400)], filters=[stripped])
 
 
+class ExtendForm(Form):
+    hours = RadioField(_("How much longer"), [InputRequired(_("Please fill this in."))], choices=[])
+
+
 class AllowanceForm(Form):
     amount = CreditsField(_("Credits a week"), [Optional()])
 

@@ -68,6 +68,7 @@ ROWS = {
     "compute.launch": Row("signed_in", relation="pays from projects of which one is lead or member"),
     "compute.session_page": Row("signed_in", relation="own; lead of its project; staff", object="session"),
     "compute.session_panel": Row("signed_in", relation="own; lead of its project; staff", object="session"),
+    "compute.extend": Row("signed_in", relation="own", object="session", owner_gets=False),
     "compute.stop": Row("signed_in", relation="own; lead of its project; staff", object="session"),
     "compute.ask_for_more": Row("signed_in", relation="pays from the project"),
     "compute.withdraw_more": Row("signed_in", relation="pays from the project; the own request alone"),

@@ -5,7 +5,7 @@ Read under the class's lock where something is decided, without it where a page 
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Float, and_, cast, extract, func, select
@@ -74,6 +74,11 @@ class Standing:
     def ahead_of(self, rank_at: datetime, session_id: uuid.UUID) -> list[Waiter]:
         """Return who is served before."""
         return [waiter for waiter in self.waiters if (waiter.rank_at, str(waiter.session_id)) < (rank_at, str(session_id))]
+
+    def longer(self, session_id: uuid.UUID, more_s: int) -> "Standing":
+        """Return the same with one session that goes on for longer."""
+        holders = [replace(one, duration_s=one.duration_s + more_s) if one.session_id == session_id else one for one in self.holders]
+        return Standing(self.device_class, self.free_ids, holders, self.waiters, self.as_of)
 
     def without(self, session_id: uuid.UUID) -> "Standing":
         """Return the same without one who waits."""

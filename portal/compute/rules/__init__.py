@@ -4,6 +4,7 @@ from portal.compute.rules.evidence import NS_PER_S, Life, ProcessId, Sight, Span
 from portal.compute.rules.times import (
     AGE_LIMIT,
     DURATIONS_S,
+    EXTENSIONS_S,
     FILES_TOTAL_MAX_BYTES,
     FUTURE_LIMIT,
     HUB_AWAY_SETTLES,
@@ -33,6 +34,7 @@ from portal.compute.rules.times import (
 __all__ = [
     "AGE_LIMIT",
     "DURATIONS_S",
+    "EXTENSIONS_S",
     "FILES_TOTAL_MAX_BYTES",
     "FUTURE_LIMIT",
     "HUB_AWAY_SETTLES",

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 DURATIONS_S = (3600, 2 * 3600, 4 * 3600, 8 * 3600)
+EXTENSIONS_S = (3600, 2 * 3600)
 SHORTEST_S = 60
 LONGEST_S = 12 * 3600
 WINDOW_S = 15 * 60

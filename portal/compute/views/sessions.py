@@ -1,26 +1,32 @@
 """Sessions: the list, one while it lives and after, its end."""
 
 from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-from flask import make_response, redirect, render_template, request, url_for
+from flask import flash, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import get_timezone, gettext
 
 from portal.compute import queries, quotes, waits, words
-from portal.compute.operations import sessions
+from portal.compute.forms import ExtendForm
+from portal.compute.operations import extensions, sessions
 from portal.compute.permissions import HOLDERS, Permission
 from portal.compute.queries import SessionView
+from portal.compute.rules import EXTENSIONS_S, LONGEST_S
 from portal.compute.states import SessionState, StopCause
 from portal.compute.views.base import blueprint, portal_settings
 from portal.compute.waits import Wait
 from portal.core import clock
 from portal.core.errors import NotFound
+from portal.core.quantities import SECONDS_PER_HOUR, charge_ucr
 from portal.credits.queries import Balance
 from portal.credits.queries.faults import made_good
 from portal.web import access, i18n
 from portal.web.actors import current_actor
 from portal.web.database import session
+from portal.web.formats import clock as clock_text
 from portal.web.formats import credit_hundredths, tri_parts
 from portal.web.once import once_view
 
@@ -37,7 +43,7 @@ def session_list() -> ResponseReturnValue:
 @access.signed_in
 def session_page(number: int) -> ResponseReturnValue:
     """Show one session: how it comes up, what it has cost so far, and after its end the receipt."""
-    return render_template("compute/session.html", **_session_context(number))
+    return _page(number, ExtendForm(formdata=None))
 
 
 @blueprint.get("/<int:number>/panel")
@@ -67,6 +73,46 @@ def stop(number: int) -> ResponseReturnValue:
     cause = StopCause.PERSON if view.is_own or not actor.has(*HOLDERS[Permission.STOP_ANY_SESSION]) else StopCause.STAFF
     sessions.stop(session(), session_id=view.id, by=actor, now=now, cause=cause)
     return redirect(url_for("compute.session_page", number=number), 303)
+
+
+@blueprint.post("/<int:number>/extend")
+@access.signed_in
+@once_view
+def extend(number: int) -> ResponseReturnValue:
+    """Let one's own session go on for longer than was chosen."""
+    actor, now = current_actor(), clock.now()
+    view = queries.session_by_number(session(), number, actor=actor, now=now)
+    if not view.is_own:
+        raise NotFound
+    form = ExtendForm()
+    form.hours.choices = _hours_more()
+    if form.validate():
+        with form.catching():
+            ends_at = extensions.extend(session(), session_id=view.id, more_s=int(form.hours.data) * SECONDS_PER_HOUR, by=actor, now=now)
+            flash(gettext("The session ends at %(time)s now.", time=clock_text(ends_at, str(i18n.current_locale()), get_timezone() or UTC)), "good")
+            return redirect(url_for("compute.session_page", number=number), 303)
+    return _page(number, form), form.status
+
+
+def _page(number: int, form: ExtendForm) -> str:
+    context = _session_context(number)
+    view: SessionView = context["view"]
+    form.hours.choices = _hours_more()
+    form.hours.data = form.hours.data or "1"
+    longer = _longer(view) if view.is_own and view.state is SessionState.RUNNING else []
+    return render_template("compute/session.html", **context, extend=form, longer=longer)
+
+
+def _hours_more() -> list[tuple[str, str]]:
+    return [(str(more_s // SECONDS_PER_HOUR), str(more_s // SECONDS_PER_HOUR)) for more_s in EXTENSIONS_S]
+
+
+def _longer(view: SessionView) -> list[tuple[str, datetime, int]]:
+    """Return the lengths by which a session can go on: hours, its end then, and what they cost at the present price."""
+    if view.ends_at is None:
+        return []
+    fitting = [more_s for more_s in EXTENSIONS_S if view.duration_s + more_s <= LONGEST_S]
+    return [(str(more_s // SECONDS_PER_HOUR), view.ends_at + timedelta(seconds=more_s), charge_ucr(view.rate_ucr_per_hour, more_s)) for more_s in fitting]
 
 
 def _session_context(number: int) -> dict[str, Any]:
