@@ -69,13 +69,14 @@ class Quote:
 
     @property
     def is_busy(self) -> bool:
-        """Return whether it would have to wait for a device."""
-        return self.wait is not None
+        """Return whether no device can be had now: it would have to wait, or what is free closes before it would end."""
+        return self.wait is not None or self.offer.free == 0
 
     @property
     def can_start(self) -> bool:
         """Return whether it would be accepted, to start now or to wait."""
-        return self.is_paid and self.is_allowed and (self.wait is None or self.wait.most_by is not None)
+        can_be_had = self.offer.free > 0 if self.wait is None else self.wait.most_by is not None
+        return self.is_paid and self.is_allowed and can_be_had
 
     @property
     def is_allowed(self) -> bool:

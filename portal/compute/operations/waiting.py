@@ -12,10 +12,12 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from portal.compute.models import ComputeSession, DeviceHold, PriceVersion, Profile
-from portal.compute.operations import endings
+from portal.compute import rules
+from portal.compute.models import ComputeSession, Device, DeviceHold, PriceVersion, Profile
+from portal.compute.operations import endings, quotas
 from portal.compute.operations.letters import write_letters
 from portal.compute.queries import waiting as reads
+from portal.compute.queries.windows import kept_until, latest_end
 from portal.compute.states import SESSION, SessionState, StopCause
 from portal.core import audit, jobs
 from portal.core.access import Actor
@@ -23,6 +25,7 @@ from portal.core.errors import N_, Conflict, DomainError
 from portal.core.ids import new_id
 from portal.credits import queries as ledger
 from portal.credits.operations import meters
+from portal.identity import queries as identity
 
 QUEUE = Actor.process("queue")
 MOST_AT_ONCE = 200
@@ -33,6 +36,13 @@ class NoMachine(Conflict):
 
     text = N_("No machine of this kind is open just now. Nothing was held and nothing is charged.")
     field = "profile"
+
+
+class WindowAhead(Conflict):
+    """What is free is closed, or kept for others, before a session of this length would end."""
+
+    text = N_("The free machines of this kind close before a session of this length would end. Choose a shorter one, or another machine.")
+    field = "hours"
 
 
 def lock(db: Session, device_class: str) -> None:
@@ -48,14 +58,17 @@ def place(db: Session, row: ComputeSession, device_class: str, *, by: Actor, now
     stand = reads.standing(db, device_class, now=now).without(row.id)
     if not stand.capacity:
         raise NoMachine
+    device_id = _free_device(db, row, stand.free_ids, now=now)
     if not stand.is_contended:
-        _start(db, row, stand.free_ids[0], by=by, now=now)
+        if device_id is None:
+            raise WindowAhead
+        _start(db, row, device_id, by=by, now=now)
         return
     delay = reads.delay_s(db, device_class, row.project_id, besides=row.id, now=now)
     row.rank_at = now + timedelta(seconds=delay)
     me = reads.Waiter(row.id, row.project_id, row.duration_s, row.rank_at)
-    if row.id in {one.id for one in stand.decision(with_one=me).starts}:
-        _start(db, row, stand.free_ids[0], by=by, now=now)
+    if device_id is not None and row.id in {one.id for one in stand.decision(with_one=me).starts}:
+        _start(db, row, device_id, by=by, now=now)
         return
     _require_credit(db, row, by=by, now=now)
     found = reads.forecast(db, stand, rank_at=row.rank_at, session_id=row.id)
@@ -76,13 +89,36 @@ def admit(db: Session, device_class: str, *, now: datetime) -> list[uuid.UUID]:
         chosen = [one.id for one in stand.decision().starts] if stand.waiters and stand.free_ids else []
         if not chosen:
             break
-        rows = _locked(db, chosen)
-        for row, device_id in zip(rows, stand.free_ids, strict=False):
+        free, changed = list(stand.free_ids), False
+        for row in _locked(db, chosen):
+            device_id = _free_device(db, row, free, now=now)
+            if device_id is None or not _is_within_quota(db, row, device_class):
+                continue
+            changed = True
             if _admitted(db, row, device_id, now=now):
                 started.append(row.id)
-        if len(rows) < len(chosen):
+                free.remove(device_id)
+        if not changed:
             break
     return started
+
+
+def _free_device(db: Session, row: ComputeSession, free_ids: Sequence[uuid.UUID], *, now: datetime) -> uuid.UUID | None:
+    """Return a free device that no window closes, or keeps for others, before the session would end."""
+    if not free_ids:
+        return None
+    until = latest_end(now, row.duration_s, rules.START_GIVES_UP)
+    is_kept = kept_until(now=now, until=until, project_id=row.project_id).is_not(None)
+    return db.execute(select(Device.id).where(Device.id.in_(free_ids), ~is_kept).order_by(Device.name).limit(1)).scalar_one_or_none()
+
+
+def _is_within_quota(db: Session, row: ComputeSession, device_class: str) -> bool:
+    """Return whether its project and person may hold one device more; whoever may not yet waits on, and keeps nothing from others."""
+    try:
+        quotas.require(db, device_class=device_class, project_id=row.project_id, by=identity.actor_of(db, row.person_id))
+    except DomainError:
+        return False
+    return True
 
 
 def _locked(db: Session, session_ids: Sequence[object]) -> list[ComputeSession]:
