@@ -1,6 +1,7 @@
 """Commands for the pool: nodes, devices that were set aside, windows and quotas."""
 
 from datetime import datetime
+from pathlib import Path
 
 import click
 
@@ -139,3 +140,26 @@ def _instant(text: str) -> datetime:
     if found.tzinfo is None:
         raise click.ClickException("say in which zone: 2026-12-01T00:00+01:00")
     return found
+
+
+@pool.command()
+@click.argument("trace", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--pool", "devices", required=True, help="Devices by profile, for example full:8,slice:40.")
+def simulate(trace: Path, devices: str) -> None:
+    """Replay a trace of requests (CSV) on a pool, with the decision code that the portal runs."""
+    from portal.compute import simulator  # noqa: PLC0415
+
+    try:
+        capacity = {name: int(count) for name, count in (part.split(":") for part in devices.split(","))}
+    except ValueError as error:
+        raise click.ClickException("--pool is written like full:8,slice:40") from error
+    try:
+        found = simulator.replay(simulator.read(trace.read_text().splitlines()), capacity)
+    except simulator.BadTrace as error:
+        raise click.ClickException(str(error)) from error
+    waits = sorted(one.waited_s for one in found.outcomes)
+    click.echo(f"requests      {len(found.outcomes) + len(found.refused)}, of them {len(found.refused)} never fit")
+    click.echo(f"waited        {len(found.waited)}, median of all {waits[len(waits) // 2] if waits else 0} s, longest {waits[-1] if waits else 0} s")
+    click.echo(f"most held     {', '.join(f'{name} {count} of {capacity[name]}' for name, count in found.most_held.items())}")
+    if found.coverage is not None and found.ratio is not None:
+        click.echo(f"promises      {found.coverage:.1%} of the stated 90 % kept; median stated wait {found.ratio:.2f} times an oracle's")

@@ -13,7 +13,7 @@ from portal.compute.models import Device, DeviceHold, Node, Quota
 from portal.compute.operations import nodes, pool, quotas, sessions, starts, windows
 from portal.compute.operations.nodes import FAILED_STARTS_MAX, NotSetAside
 from portal.compute.operations.quotas import KeptForOthers, PersonQuotaReached, ProjectQuotaReached, TooMuchGuaranteed, WrongAmounts
-from portal.compute.operations.sessions import PoolBusy, WindowAhead
+from portal.compute.operations.waiting import NoMachine, WindowAhead
 from portal.compute.operations.windows import NothingChosen, WindowThere, WrongWindow
 from portal.compute.queries.quotas import Limit, QuotaStanding, quota_standing
 from portal.compute.states import NODE, Failure, NodeState, QuotaScope, StopCause, WindowKind
@@ -77,7 +77,7 @@ def test_draining_node_starts_nothing_new_and_lets_sessions_run(db: Session, now
 
     nodes.change(db, name="local", step="drain", by=make.TESTS, now=now)
 
-    with pytest.raises(PoolBusy), db.begin_nested():
+    with pytest.raises(NoMachine), db.begin_nested():
         make.requested(db, ben, now=now)
     assert make.row_of(db, session_id).state == "running"
     assert {offer.total for offer in queries.offers(db, now=now)} == {0}
@@ -125,7 +125,7 @@ def test_device_that_fails_for_several_people_in_a_row_is_set_aside_and_reopened
     device = db.execute(select(Device).where(Device.name == "sim-80-0")).scalar_one()
     assert (device.is_open, device.set_aside_at, device.failed_starts) == (False, now, FAILED_STARTS_MAX)
     assert db.execute(select(func.count()).select_from(AuditEvent).where(AuditEvent.action == "set aside")).scalar_one() == 1
-    with pytest.raises(PoolBusy), db.begin_nested():
+    with pytest.raises(NoMachine), db.begin_nested():
         make.requested(db, make.spender(db, now=now), now=now, profile="h100-full")
     nodes.reopen_device(db, name=device.name, by=make.TESTS, now=now)
     with pytest.raises(NotSetAside):
@@ -258,8 +258,8 @@ def test_guaranteed_devices_are_kept_and_lent_ones_are_not(db: Session, now: dat
     with pytest.raises(KeptForOthers), db.begin_nested():
         make.requested(db, ben, now=now)
     make.requested(db, ada, now=now)
-    with pytest.raises(PoolBusy), db.begin_nested():
-        make.requested(db, ben, now=now)
+    waits = make.requested(db, ben, now=now)
+    assert make.row_of(db, waits).state == "queued"
 
 
 def test_amounts_that_cannot_hold_are_refused(db: Session, now: datetime) -> None:

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from bench import traces
-from portal.cli.admin import pool
+from portal.cli.pool import pool
 from portal.compute.rules import promise
 from portal.compute.rules.promise import Ahead, Calibration, Live, estimate, played
 from portal.compute.simulator import replay

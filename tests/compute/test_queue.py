@@ -24,6 +24,7 @@ from portal.credits import queries as ledger
 from portal.credits import verify
 from portal.credits.operations import revocations
 from portal.credits.operations.meters import NoCredit
+from tests.compute.test_pool import maintain, set_quota, slug_of
 from tests.conftest import RunJobs
 from tests.factories import compute as make
 from tests.factories import identity as people
@@ -374,3 +375,27 @@ def test_the_launch_page_takes_a_place_in_the_queue(client: FlaskClient, db: Ses
     assert answer.status_code == 303
     states = list(db.execute(select(ComputeSession.state).order_by(ComputeSession.number)).scalars())
     assert states == ["requested", "queued"]
+
+
+def test_a_window_keeps_a_device_from_whoever_would_be_admitted_into_it(db: Session, now: datetime) -> None:
+    ada, ben, eve = (make.spender(db, now=now) for _ in range(3))
+    first = make.requested(db, ada, now=now, profile=FULL)
+    long_ = make.requested(db, ben, now=now, profile=FULL, duration_s=4 * 3600)
+    short = make.requested(db, eve, now=now + timedelta(seconds=1), profile=FULL, duration_s=3600)
+    maintain(db, now, starts_at=now + 3 * HOUR)
+    ended(db, first, now)
+    assert waiting.admit(db, _class(db), now=now) == [short]
+    assert state(db, long_) is SessionState.QUEUED
+
+
+def test_a_quota_that_was_reached_meanwhile_keeps_its_project_waiting_and_nobody_else(db: Session, now: datetime) -> None:
+    ada, ben, eve = (make.spender(db, now=now) for _ in range(3))
+    first, _ = make.requested(db, ada, now=now), make.requested(db, ada, now=now)
+    mine = make.requested(db, ben, now=now)
+    set_quota(db, now, project=slug_of(db, ben))
+    ended(db, first, now)
+    assert waiting.admit(db, _class(db, "h100-slice-10"), now=now) == []
+    assert state(db, mine) is SessionState.QUEUED
+    theirs = make.requested(db, eve, now=now + timedelta(seconds=1))
+    assert state(db, theirs) is SessionState.QUEUED
+    assert waiting.admit(db, _class(db, "h100-slice-10"), now=now + timedelta(seconds=2)) == [theirs]

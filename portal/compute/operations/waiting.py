@@ -77,6 +77,9 @@ def place(db: Session, row: ComputeSession, device_class: str, *, by: Actor, now
         row.half_by, row.most_by = now + timedelta(seconds=estimate.half_s), now + timedelta(seconds=estimate.most_s)
         row.drawn_half_s, row.drawn_most_s = estimate.raw_half_s, estimate.raw_most_s
     db.flush()
+    if stand.free_ids:
+        # Whoever is ahead may be kept from it by a window or a quota: the next look finds out.
+        jobs.enqueue(db, "compute.admit", device_class=device_class, once_as=f"admit:{device_class}")
     audit.record(db, "queued", "compute_session", row.id, by=by, now=now, rank_at=row.rank_at.isoformat())
 
 
@@ -84,22 +87,24 @@ def admit(db: Session, device_class: str, *, now: datetime) -> list[uuid.UUID]:
     """Start whoever is next while devices are free, and return them; who cannot pay leaves the queue."""
     lock(db, device_class)
     started: list[uuid.UUID] = []
+    # Whom a window or a quota keeps from starting now: the next is asked, and nothing is kept for them.
+    passed: set[uuid.UUID] = set()
     for _ in range(MOST_AT_ONCE):
         stand = reads.standing(db, device_class, now=now)
+        for session_id in passed:
+            stand = stand.without(session_id)
         chosen = [one.id for one in stand.decision().starts] if stand.waiters and stand.free_ids else []
-        if not chosen:
+        rows = _locked(db, chosen) if chosen else []
+        if not rows:
             break
-        free, changed = list(stand.free_ids), False
-        for row in _locked(db, chosen):
+        free = list(stand.free_ids)
+        for row in rows:
             device_id = _free_device(db, row, free, now=now)
             if device_id is None or not _is_within_quota(db, row, device_class):
-                continue
-            changed = True
-            if _admitted(db, row, device_id, now=now):
+                passed.add(row.id)
+            elif _admitted(db, row, device_id, now=now):
                 started.append(row.id)
                 free.remove(device_id)
-        if not changed:
-            break
     return started
 
 
