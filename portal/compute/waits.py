@@ -58,7 +58,9 @@ def wait_of(db: Session, session_id: uuid.UUID, profile_slug: str, *, now: datet
     me = next((one for one in stand.waiters if one.session_id == session_id), None)
     if me is None:
         return None
-    others = sorted((one for one in found if one.free and one.device_class != own.device_class), key=lambda one: one.rate_ucr_per_hour)
+    # Whoever waits for a GPU is not helped by a machine without one.
+    helping = (one for one in found if one.free and one.device_class != own.device_class and (one.gpu_memory_gb > 0 or not own.gpu_memory_gb))
+    others = sorted(helping, key=lambda one: one.rate_ucr_per_hour)
     return _wait(stand, me, None, None, others[:MOST_ALTERNATIVES])
 
 

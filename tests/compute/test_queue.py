@@ -311,7 +311,7 @@ def test_why_not_me_and_what_would_help(db: Session, now: datetime) -> None:
     found = waits_module.wait_of(db, waits, FULL, now=now)
     assert found is not None
     assert (found.ahead, found.total) == (0, 1)
-    assert found.alternatives[0].slug == "cpu-notebook"
+    assert found.alternatives[0].slug == "h100-slice-10"
     assert waits_module.wait_if_asked(db, _class(db, "h100-slice-10"), eve.project_id, 3600, now=now) is None
     assert waits_module.wait_of(db, uuid.uuid4(), FULL, now=now) is None
 
