@@ -116,6 +116,19 @@ def test_nobody_is_overtaken_by_whoever_comes_much_later(rows: list, capacity: i
                 assert other.started_s >= one.started_s
 
 
+@settings(max_examples=60, deadline=None)
+@given(gap_s=st.integers(5, 400), asked=st.lists(st.integers(60, 7200), min_size=20, max_size=60), at=st.integers(0, 4000), capacity=st.integers(2, 5))
+def test_a_request_for_the_whole_pool_is_not_starved_by_a_stream_of_small_ones(gap_s: int, asked: list[int], at: int, capacity: int) -> None:
+    """Small ones slip in before its reservation, but nobody makes it later than who ran, or was ahead, when it came."""
+    small = [Row(number, number * gap_s, f"s{number}", "full", 1, asked_s, asked_s) for number, asked_s in enumerate(asked)]
+    whole = Row(10_000, at, "whole", "full", capacity, 600, 600)
+    outcomes = replay(sorted([*small, whole], key=lambda row: (row.submitted_s, row.number)), {"full": capacity}).outcomes
+    start = next(one.started_s for one in outcomes if one.row.number == whole.number)
+    before = [one for one in outcomes if one.row.submitted_s <= at and one.row.number != whole.number]
+    ends = [max(one.started_s, at) + one.row.asked_s for one in before if one.started_s + one.row.asked_s > at]
+    assert start <= max([at, *ends], default=at)
+
+
 def test_a_short_one_slips_in_before_the_reservation_and_a_long_one_does_not() -> None:
     busy = [Busy("a", 100, 3)]
     head = Request("head", "p", 500, 0, 4)

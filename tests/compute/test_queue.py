@@ -329,6 +329,17 @@ def test_promises_are_counted_by_machine(db: Session, now: datetime) -> None:
     assert [start.is_in_time for start in starts] == [True]
 
 
+def test_whoever_still_waits_after_the_stated_instant_counts_as_late(db: Session, now: datetime) -> None:
+    ada, ben = make.spender(db, now=now), make.spender(db, now=now)
+    make.requested(db, ada, now=now, profile=FULL)
+    waits = make.requested(db, ben, now=now, profile=FULL)
+    most_by = make.row_of(db, waits).most_by
+    assert most_by is not None
+    for at, counted in ((most_by - timedelta(seconds=1), (0, 0)), (most_by + timedelta(seconds=1), (1, 0))):
+        full = next(row for row in promise_reads.kept(db, now=at) if "Full" in row.name["en"])
+        assert (full.waited, full.in_time) == counted
+
+
 @pytest.mark.parametrize("lang", ["en", "fr", "ar"])
 def test_pages_of_the_queue_in_every_language(client: FlaskClient, db: Session, now: datetime, lang: str) -> None:
     ada, ben, eve = (make.spender(db, now=now) for _ in range(3))

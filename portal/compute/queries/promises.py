@@ -80,20 +80,25 @@ def first_in_queue(db: Session, *, limit: int = 50) -> list[QueuedRow]:
 
 
 def kept(db: Session, *, now: datetime) -> list[Kept]:
-    """Return each machine's promises of the last days; one statement."""
+    """Return each machine's promises of the last days; one statement.
+
+    Whoever still waits, or left, after the stated instant counts as late: else the worst waits would not be counted.
+    """
     wait_s = cast(extract("epoch", ComputeSession.admitted_at - ComputeSession.requested_at), Float)
-    waited = ComputeSession.most_by.is_not(None)
+    at_once = ComputeSession.most_by.is_(None) & ComputeSession.admitted_at.is_not(None)
+    is_over = ComputeSession.admitted_at.is_not(None) | (func.coalesce(ComputeSession.ended_at, now) > ComputeSession.most_by)
+    waited = ComputeSession.most_by.is_not(None) & is_over
     query = (
         select(
             Profile.name,
-            func.count().filter(~waited).label("at_once"),
+            func.count().filter(at_once).label("at_once"),
             func.count().filter(waited).label("waited"),
             func.count().filter(ComputeSession.admitted_at <= ComputeSession.most_by).label("in_time"),
             func.count().filter(ComputeSession.admitted_at <= ComputeSession.half_by).label("by_half"),
             func.percentile_cont(0.5).within_group(wait_s).filter(waited).label("median_wait_s"),
         )
         .join(Profile, Profile.id == ComputeSession.profile_id)
-        .where(ComputeSession.admitted_at > now - timedelta(days=COUNTED_D))
+        .where(ComputeSession.requested_at > now - timedelta(days=COUNTED_D), at_once | waited)
         .group_by(Profile.id, Profile.name, Profile.position)
         .order_by(Profile.position)
     )
